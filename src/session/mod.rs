@@ -1,0 +1,102 @@
+//! What was observed: keypoints, trials, subjects, and their readers.
+
+use crate::camera::Rig;
+use serde::{Deserialize, Serialize};
+
+/// A keypoint set: what a detector's numbers mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeypointSet {
+    /// Name as in `Config.toml`: `BODY_25B`, `COCO_17`, ….
+    pub name: String,
+    /// One entry per point of the detector's output, in its order.
+    pub points: Vec<Keypoint>,
+}
+
+/// One point of a keypoint set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Keypoint {
+    /// Name the detector's authors give it.
+    pub name: String,
+    /// Marker it is observed by; `None` for points that say nothing about the skeleton (eyes, ears, face).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+}
+
+/// One person in one image: `[u, v, confidence]` per keypoint, confidence 0 where missing.
+pub type Person = Vec<[f64; 3]>;
+
+/// Detections of one subject in one trial, `[u, v, confidence]`, pixels of the distorted image.
+///
+/// Missing is confidence 0 (with u = v = 0); never NaN; confidence in 0..=1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detections {
+    /// Number of cameras.
+    pub cameras: usize,
+    /// Number of frames.
+    pub frames: usize,
+    /// Number of keypoints.
+    pub keypoints: usize,
+    /// Camera-major, then frame, then keypoint.
+    pub data: Vec<[f64; 3]>,
+}
+
+impl Detections {
+    /// All missing.
+    pub fn missing(cameras: usize, frames: usize, keypoints: usize) -> Self {
+        Self { cameras, frames, keypoints, data: vec![[0.0; 3]; cameras * frames * keypoints] }
+    }
+
+    fn at(&self, camera: usize, frame: usize, keypoint: usize) -> usize {
+        (camera * self.frames + frame) * self.keypoints + keypoint
+    }
+
+    /// One detection.
+    pub fn get(&self, camera: usize, frame: usize, keypoint: usize) -> [f64; 3] {
+        self.data[self.at(camera, frame, keypoint)]
+    }
+
+    /// Sets one detection.
+    pub fn set(&mut self, camera: usize, frame: usize, keypoint: usize, value: [f64; 3]) {
+        let i = self.at(camera, frame, keypoint);
+        self.data[i] = value;
+    }
+}
+
+/// One recording of the subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Name: of its folder.
+    pub name: String,
+    /// Frames per second.
+    pub rate_hz: f64,
+    /// Number of the first frame in the files' own counting.
+    pub first_frame: i64,
+    /// What was seen of the subject.
+    pub detections: Detections,
+}
+
+/// The subject, as far as it is known beforehand.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Name, for reports.
+    pub name: Option<String>,
+    /// Standing height, metres.
+    pub stature: Option<f64>,
+}
+
+/// Cameras, trials and subject of one recording session. The world is the calibration's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Name: of its folder.
+    pub name: String,
+    /// Cameras.
+    pub rig: Rig,
+    /// The vertical of the calibration's world; `true` for Z, `false` for Y.
+    pub z_up: bool,
+    /// What the keypoints mean.
+    pub keypoints: KeypointSet,
+    /// Recordings; all share subject and cameras.
+    pub trials: Vec<Trial>,
+    /// Who was filmed.
+    pub subject: Subject,
+}
