@@ -1,1 +1,5 @@
-//! (to be written)
+//! Forward kinematics and its Jacobians.
+
+mod forward;
+
+pub use forward::{Frame, forward};
