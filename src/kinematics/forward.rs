@@ -45,7 +45,7 @@ pub fn forward(
         for operation in &skeleton.operations[body.operations.clone()] {
             match operation {
                 Operation::Translate { offset, scaled_by } => {
-                    p += r * offset.component_mul(&scales.0[scaled_by.index()].into());
+                    p += r * offset.component_mul(&Vector3::from(scales.0[scaled_by.index()]));
                 }
                 Operation::Rotate(c) => r *= c,
                 Operation::RotateAbout { axis, coordinate, function } => {
@@ -53,7 +53,7 @@ pub fn forward(
                     r *= Rotation3::from_axis_angle(axis, angle);
                 }
                 Operation::TranslateAlong { axis, coordinate, function, scaled_by } => {
-                    let k = scaled_by.map_or(1.0, |b| axis.abs().dot(&scales.0[b.index()].into()));
+                    let k = scaled_by.map_or(1.0, |b| axis.abs().dot(&Vector3::from(scales.0[b.index()])));
                     p += r * axis.into_inner() * (k * function.value(coordinate.map_or(0.0, |c| q[c.index()])));
                 }
                 Operation::Ball(rotor) => r *= rotors[rotor.index()],
@@ -65,6 +65,6 @@ pub fn forward(
     for (i, m) in skeleton.markers.iter().enumerate() {
         let b = m.body.index();
         out.markers[i] =
-            out.origins[b] + out.rotations[b] * (m.location.component_mul(&scales.0[b].into()) + offsets.0[i]);
+            out.origins[b] + out.rotations[b] * (m.location.component_mul(&Vector3::from(scales.0[b])) + offsets.0[i]);
     }
 }
