@@ -1,0 +1,42 @@
+//! Rigid motions, with tangent vectors `[rotation; translation]` (6).
+//!
+//! The retraction used throughout is `exp(δ)·T` with `exp([ω; v])·x = exp(ω)·x + v`: a chart of SE(3) that agrees with
+//! its exponential to first order, which is all that an iteration needs, and whose rotation and translation do not mix.
+
+use super::so3;
+use nalgebra::{Isometry3, Matrix3x6, Translation3, UnitQuaternion, Vector3, Vector6};
+
+/// `exp(δ)·t`, the left perturbation of a rigid transform.
+pub fn retract(t: &Isometry3<f64>, delta: &Vector6<f64>) -> Isometry3<f64> {
+    let r = UnitQuaternion::from_scaled_axis(delta.fixed_rows::<3>(0).into_owned());
+    let v: Vector3<f64> = delta.fixed_rows::<3>(3).into_owned();
+    let rotation = UnitQuaternion::new_normalize((r * t.rotation).into_inner());
+    Isometry3::from_parts(Translation3::from(r * t.translation.vector + v), rotation)
+}
+
+/// Derivative of `exp(δ)·x` in `δ` at 0, 3×6: `[−[x]× | I]`.
+pub fn d_moved_d_twist(x: &Vector3<f64>) -> Matrix3x6<f64> {
+    let mut m = Matrix3x6::zeros();
+    m.fixed_view_mut::<3, 3>(0, 0).copy_from(&(-so3::hat(x)));
+    m.fixed_view_mut::<3, 3>(0, 3).fill_with_identity();
+    m
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nalgebra::Point3;
+
+    #[test]
+    fn derivative_of_a_moved_point() {
+        let t = Isometry3::new(Vector3::new(0.3, -2.0, 1.0), Vector3::new(0.4, 0.2, -1.1));
+        let x = Point3::new(0.7, 0.1, -0.4);
+        let d = d_moved_d_twist(&(t * x).coords);
+        for k in 0..6 {
+            let mut delta = Vector6::zeros();
+            delta[k] = 1e-6;
+            let numeric = (retract(&t, &delta) * x - retract(&t, &-delta) * x) / 2e-6;
+            assert!((numeric - d.column(k)).norm() < 1e-9);
+        }
+    }
+}
