@@ -119,7 +119,8 @@ impl BlockBanded {
     /// Cholesky factorisation in place; on failure, the row at which it stopped.
     fn factor(&mut self) -> Result<(), usize> {
         let (n, p, len) = (self.block, self.bandwidth, self.panel_len());
-        let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::<LltParams, f64>::default()));
+        let mut memory =
+            MemBuffer::new(cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::<LltParams, f64>::default()));
         for j in 0..self.blocks {
             let rows = self.below(j);
             let (head, tail) = self.data.split_at_mut((j + 1) * len);

@@ -15,6 +15,8 @@
 //! `p_body + R_body·(s_body ∘ m + o)`.
 
 mod function;
+mod scaling;
+pub use scaling::{ScaleGroup, ScaleGroups};
 
 use nalgebra::{Rotation3, Unit, Vector3};
 use serde::{Deserialize, Serialize};

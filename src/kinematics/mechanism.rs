@@ -1,0 +1,248 @@
+//! Kinematics prepared for fitting: which coordinates are free, which twists they make, what scales move.
+
+use super::Frame;
+use crate::math::so3;
+use crate::skeleton::{BodyId, CoordinateId, MarkerId, Offsets, Operation, ScaleGroups, Scales, Skeleton};
+use nalgebra::{Rotation3, Vector3, Vector6};
+
+/// A column of the Jacobian: one degree of freedom acting at one operation. A coordinate that drives several operations has several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Index into [`Mechanism::dofs`].
+    pub dof: usize,
+    /// The body whose operations hold it: it and all bodies distal to it move.
+    pub body: BodyId,
+}
+
+/// A scaled displacement: how a scale group moves a body's origin, before rotation into the world.
+#[derive(Debug, Clone, PartialEq)]
+struct ScaledBy {
+    group: usize,
+    mask: Vector3<f64>,
+}
+
+/// A skeleton prepared for fitting. Immutable.
+#[derive(Debug, Clone)]
+pub struct Mechanism {
+    skeleton: Skeleton,
+    groups: ScaleGroups,
+    dofs: Vec<CoordinateId>,
+    dof_of: Vec<Option<usize>>,
+    /// Degrees of freedom of each rotor, three in a row.
+    rotor_dofs: Vec<usize>,
+    columns: Vec<Column>,
+    /// First column of each body, and one past the last.
+    body_columns: Vec<usize>,
+    /// Groups acting on each body.
+    body_groups: Vec<Vec<ScaledBy>>,
+}
+
+/// Positions and derivatives of one frame; reused between frames.
+#[derive(Debug, Clone)]
+pub struct FrameDerivatives {
+    /// Poses and markers.
+    pub frame: Frame,
+    /// Twist of each column about the world's origin, `[ω; v]`, per unit of its degree of freedom.
+    pub twists: Vec<Vector6<f64>>,
+    /// Displacement of each body's origin per unit of each scale parameter, `[body][group]`, metres.
+    pub origin_by_scale: Vec<Vector3<f64>>,
+}
+
+impl Mechanism {
+    /// Prepares a skeleton whose free coordinates are all that are neither dependent nor locked.
+    ///
+    /// The tangent of a rotor takes the places of its three coordinates, which must be free and in a row among the degrees of freedom: they are
+    /// moved to the end of the list to make them so.
+    pub fn new(skeleton: Skeleton, groups: ScaleGroups) -> Self {
+        let in_rotor: Vec<usize> =
+            skeleton.rotors.iter().flat_map(|r| r.coordinates.iter().map(|c| c.index())).collect();
+        let mut dofs: Vec<CoordinateId> = (0..skeleton.coordinates.len())
+            .filter(|&i| skeleton.coordinates[i].coupling.is_none() && !skeleton.coordinates[i].locked)
+            .filter(|i| !in_rotor.contains(i))
+            .map(|i| CoordinateId(i as u32))
+            .collect();
+        let mut rotor_dofs = Vec::new();
+        for rotor in &skeleton.rotors {
+            rotor_dofs.push(dofs.len());
+            dofs.extend(rotor.coordinates);
+        }
+        let mut dof_of = vec![None; skeleton.coordinates.len()];
+        for (i, c) in dofs.iter().enumerate() {
+            dof_of[c.index()] = Some(i);
+        }
+        let mut columns = Vec::new();
+        let mut body_columns = vec![0];
+        for (b, body) in skeleton.bodies.iter().enumerate() {
+            for operation in &skeleton.operations[body.operations.clone()] {
+                match operation {
+                    Operation::RotateAbout { coordinate: Some(c), .. }
+                    | Operation::TranslateAlong { coordinate: Some(c), .. } => {
+                        if let Some(dof) = dof_of[c.index()] {
+                            columns.push(Column { dof, body: BodyId(b as u32) });
+                        }
+                    }
+                    Operation::Ball(rotor) => {
+                        let first = rotor_dofs[rotor.index()];
+                        columns.extend((first..first + 3).map(|dof| Column { dof, body: BodyId(b as u32) }));
+                    }
+                    _ => {}
+                }
+            }
+            body_columns.push(columns.len());
+        }
+        let mut body_groups = vec![Vec::new(); skeleton.bodies.len()];
+        for (g, group) in groups.groups.iter().enumerate() {
+            for (body, axes) in &group.members {
+                let mask = Vector3::from(axes.map(|a| if a { 1.0 } else { 0.0 }));
+                body_groups[body.index()].push(ScaledBy { group: g, mask });
+            }
+        }
+        Self { skeleton, groups, dofs, dof_of, rotor_dofs, columns, body_columns, body_groups }
+    }
+
+    /// The skeleton.
+    pub fn skeleton(&self) -> &Skeleton {
+        &self.skeleton
+    }
+
+    /// The scale groups.
+    pub fn groups(&self) -> &ScaleGroups {
+        &self.groups
+    }
+
+    /// The coordinate behind each degree of freedom.
+    pub fn dofs(&self) -> &[CoordinateId] {
+        &self.dofs
+    }
+
+    /// The degree of freedom of a coordinate; `None` for dependent and locked ones.
+    pub fn dof_of(&self, coordinate: CoordinateId) -> Option<usize> {
+        self.dof_of[coordinate.index()]
+    }
+
+    /// First of the three degrees of freedom of each rotor.
+    pub fn rotor_dofs(&self) -> &[usize] {
+        &self.rotor_dofs
+    }
+
+    /// Columns of the Jacobian, body by body in topological order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Columns that act at a body's own operations.
+    pub fn body_columns(&self, body: usize) -> std::ops::Range<usize> {
+        self.body_columns[body]..self.body_columns[body + 1]
+    }
+
+    /// Room for one frame.
+    pub fn workspace(&self) -> FrameDerivatives {
+        FrameDerivatives {
+            frame: Frame::new(&self.skeleton),
+            twists: vec![Vector6::zeros(); self.columns.len()],
+            origin_by_scale: vec![Vector3::zeros(); self.skeleton.bodies.len() * self.groups.groups.len()],
+        }
+    }
+
+    /// Scale factors of all bodies for values of the scale parameters.
+    pub fn scales(&self, parameters: &[f64]) -> Scales {
+        self.groups.factors(&self.skeleton, parameters)
+    }
+
+    /// Displacement of a marker per unit of each scale parameter, metres in world.
+    pub fn marker_by_scale(&self, w: &FrameDerivatives, marker: MarkerId, out: &mut [Vector3<f64>]) {
+        let m = &self.skeleton.markers[marker.index()];
+        let (b, groups) = (m.body.index(), self.groups.groups.len());
+        out.copy_from_slice(&w.origin_by_scale[b * groups..(b + 1) * groups]);
+        for s in &self.body_groups[b] {
+            out[s.group] += w.frame.rotations[b] * m.location.component_mul(&s.mask);
+        }
+    }
+
+    /// Poses, markers, and their derivatives with respect to coordinates and scales. (Those with respect to a marker's
+    /// offset are the rotation of its body.) Arguments as for [`super::forward`].
+    pub fn linearise(
+        &self,
+        scales: &Scales,
+        offsets: &Offsets,
+        q: &[f64],
+        rotors: &[Rotation3<f64>],
+        w: &mut FrameDerivatives,
+    ) {
+        let groups = self.groups.groups.len();
+        let FrameDerivatives { frame, twists, origin_by_scale } = w;
+        let mut column = 0;
+        for (b, body) in self.skeleton.bodies.iter().enumerate() {
+            let parent = body.parent.index();
+            let (mut r, mut p) = (Rotation3::identity(), Vector3::zeros());
+            if b > 0 {
+                (r, p) = (frame.rotations[parent], frame.origins[parent]);
+                let (before, here) = origin_by_scale.split_at_mut(b * groups);
+                here[..groups].copy_from_slice(&before[parent * groups..(parent + 1) * groups]);
+            }
+            let by_scale = &mut origin_by_scale[b * groups..(b + 1) * groups];
+            for operation in &self.skeleton.operations[body.operations.clone()] {
+                match operation {
+                    Operation::Translate { offset, scaled_by } => {
+                        p += r * offset.component_mul(&Vector3::from(scales.0[scaled_by.index()]));
+                        for s in &self.body_groups[scaled_by.index()] {
+                            by_scale[s.group] += r * offset.component_mul(&s.mask);
+                        }
+                    }
+                    Operation::Rotate(c) => r *= c,
+                    Operation::RotateAbout { axis, coordinate, function } => {
+                        let x = coordinate.map_or(0.0, |c| q[c.index()]);
+                        let (angle, slope, _) = function.value_and_derivatives(x);
+                        if coordinate.is_some_and(|c| self.dof_of[c.index()].is_some()) {
+                            twists[column] = twist(&(r * axis.into_inner() * slope), &p);
+                            column += 1;
+                        }
+                        r *= Rotation3::from_axis_angle(axis, angle);
+                    }
+                    Operation::TranslateAlong { axis, coordinate, function, scaled_by } => {
+                        let x = coordinate.map_or(0.0, |c| q[c.index()]);
+                        let (length, slope, _) = function.value_and_derivatives(x);
+                        let k = scaled_by.map_or(1.0, |b| axis.abs().dot(&Vector3::from(scales.0[b.index()])));
+                        let direction = r * axis.into_inner();
+                        if coordinate.is_some_and(|c| self.dof_of[c.index()].is_some()) {
+                            let v = direction * (k * slope);
+                            twists[column] = Vector6::new(0.0, 0.0, 0.0, v.x, v.y, v.z);
+                            column += 1;
+                        }
+                        if let Some(scaled_by) = scaled_by {
+                            for s in &self.body_groups[scaled_by.index()] {
+                                by_scale[s.group] += direction * (axis.abs().dot(&s.mask) * length);
+                            }
+                        }
+                        p += direction * (k * length);
+                    }
+                    Operation::Ball(rotor) => {
+                        for k in 0..3 {
+                            twists[column + k] = twist(&r.matrix().column(k).into_owned(), &p);
+                        }
+                        column += 3;
+                        r *= rotors[rotor.index()];
+                    }
+                }
+            }
+            frame.rotations[b] = r;
+            frame.origins[b] = p;
+        }
+        for (i, m) in self.skeleton.markers.iter().enumerate() {
+            let b = m.body.index();
+            let place = m.location.component_mul(&Vector3::from(scales.0[b])) + offsets.0[i];
+            frame.markers[i] = frame.origins[b] + frame.rotations[b] * place;
+        }
+    }
+}
+
+/// The twist of a rotation with rate `omega` about an axis through `pivot`: velocity of the point at the origin is `−ω × pivot`.
+fn twist(omega: &Vector3<f64>, pivot: &Vector3<f64>) -> Vector6<f64> {
+    let v = pivot.cross(omega);
+    Vector6::new(omega.x, omega.y, omega.z, v.x, v.y, v.z)
+}
+
+/// Moves rotors by a left perturbation: `R ← exp(δ)·R`.
+pub(crate) fn perturb_rotor(r: &Rotation3<f64>, delta: &Vector3<f64>) -> Rotation3<f64> {
+    so3::exp(delta) * r
+}
