@@ -84,6 +84,17 @@ impl BlockBanded {
         &mut self.data[first * n..]
     }
 
+    /// All panels.
+    pub fn panels(&self) -> &[f64] {
+        &self.data
+    }
+
+    /// Column `column` of block `(i, j)`, `j ≤ i ≤ j + p`.
+    pub fn column_mut(&mut self, i: usize, j: usize, column: usize) -> &mut [f64] {
+        let o = self.offset(i, j, 0, column);
+        &mut self.data[o..o + self.block]
+    }
+
     /// The element at `(row, column)` of block `(i, j)`, `j ≤ i ≤ j + p`.
     pub fn at(&self, i: usize, j: usize, row: usize, column: usize) -> f64 {
         self.data[self.offset(i, j, row, column)]

@@ -1,1 +1,26 @@
-//! (to be written)
+//! One file per term of the equation: its formula, its derivatives, and the check of them.
+//!
+//! All terms are parts of one negative log posterior: `½·(…)²` of residuals divided by their standard deviation. Each
+//! gives a [`Quadratic`]-like local model: cost, gradient, and a positive semi-definite Gauss–Newton matrix.
+
+pub mod extrinsics;
+pub mod gaussian;
+pub mod limit;
+pub mod point;
+pub mod reprojection;
+pub mod smoothness;
+
+use nalgebra::{Matrix3, Vector3};
+
+/// Local model of a term in the position of one marker: `cost + gradientᵀ·δp + ½·δpᵀ·information·δp`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PointModel {
+    /// Value here.
+    pub cost: f64,
+    /// 3, per metre.
+    pub gradient: Vector3<f64>,
+    /// 3×3, per square metre.
+    pub information: Matrix3<f64>,
+    /// `‖residual‖²/σ²`.
+    pub squared: f64,
+}

@@ -1,1 +1,19 @@
-//! (to be written)
+//! The second-order solver: problem, linearisation into the arrow system, Levenberg–Marquardt on argmin's traits, noise and
+//! smoothness estimated from the data, covariances.
+//!
+//! The order of DESIGN's solver: observations of all cameras collapse into 3×3 information per marker; those, by body, into 6×6 information about the world's origin;
+//! twists of the degrees of freedom pull them into joint space; B-spline weights spread the frame's block over the band;
+//! scales, offsets and extrinsics are the border.
+
+mod covariance;
+mod evidence;
+mod frame;
+mod levenberg;
+mod linearise;
+mod problem;
+
+pub use covariance::{Uncertainty, uncertainty};
+pub use evidence::{EvidenceOptions, PixelResidual, update_noise, update_smoothness};
+pub use levenberg::{LevenbergMarquardt, SolveOptions, SolveOutcome, StopFlag, solve};
+pub use linearise::{Linearisation, linearise};
+pub use problem::{BorderLayout, Free, Hyperparameters, Parameters, Priors, Problem, TrialProblem};

@@ -1,0 +1,71 @@
+//! Reprojection of a marker into a camera.
+//!
+//!     r = (π(C, p) − u) / σ            2×1
+//!     cost = w·( ½·ρ(‖r‖²) + ln σ² )
+//!
+//! `p` in world, metres; `u` in pixels of the distorted image; `w` the detector's confidence; `σ` the noise level of this
+//! camera and keypoint, pixels, per axis: it is estimated, so its logarithm (of a two-dimensional density) is part of the cost.
+//! Derivatives are with respect to `p`; those with respect to `world_from_camera ← exp(ξ)·world_from_camera` follow from
+//! them, because moving the camera by `ξ` is moving the point by `−ξ`: `∂π/∂ξ = −(∂π/∂p)·[−[p]× | I]`.
+
+use super::PointModel;
+use crate::camera::Projector;
+use crate::math::robust::RobustLoss;
+use nalgebra::{Vector2, Vector3};
+
+/// One detection of one marker.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Observation {
+    /// Index among the observed markers.
+    pub slot: u32,
+    /// Index of the camera.
+    pub camera: u16,
+    /// Index of the keypoint in the session's set.
+    pub keypoint: u16,
+    /// Pixels of the distorted image.
+    pub pixel: [f64; 2],
+    /// Confidence.
+    pub weight: f64,
+}
+
+/// Cost, gradient and Gauss–Newton information in the marker's position; `None` behind the camera or beyond its lens model.
+pub fn linearise(
+    observation: &Observation,
+    camera: &Projector,
+    point_in_world: &Vector3<f64>,
+    sigma: f64,
+    loss: RobustLoss,
+) -> Option<PointModel> {
+    let p = camera.project_with_derivatives(point_in_world)?;
+    let e = p.pixel - Vector2::from(observation.pixel);
+    let precision = 1.0 / (sigma * sigma);
+    let squared = e.norm_squared() * precision;
+    let (rho, slope) = loss.evaluate(squared);
+    let k = observation.weight * slope * precision;
+    let d = &p.d_pixel_d_point; // 2×3
+    let scaled = d * k;
+    Some(PointModel {
+        cost: observation.weight * (0.5 * rho - precision.ln()),
+        gradient: scaled.tr_mul(&e),
+        information: d.tr_mul(&scaled),
+        squared,
+    })
+}
+
+/// The cost alone, and `‖r‖²`; a marker that no longer projects costs as much as one `UNSEEN` standard deviations away.
+pub fn cost(
+    observation: &Observation,
+    camera: &Projector,
+    point_in_world: &Vector3<f64>,
+    sigma: f64,
+    loss: RobustLoss,
+) -> (f64, f64) {
+    let squared = match camera.project(point_in_world) {
+        Some(pixel) => (pixel - Vector2::from(observation.pixel)).norm_squared() / (sigma * sigma),
+        None => UNSEEN * UNSEEN,
+    };
+    (observation.weight * (0.5 * loss.evaluate(squared).0 + (sigma * sigma).ln()), squared)
+}
+
+/// Distance, in standard deviations, that a marker behind its camera is charged with.
+pub const UNSEEN: f64 = 1e3;

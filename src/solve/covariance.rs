@@ -1,0 +1,95 @@
+//! Posterior standard deviations: the inverse of the normal matrix, where the band and the border reach.
+
+use super::linearise::linearise;
+use super::problem::{BorderLayout, Parameters, Problem};
+use crate::math::arrow::NonPositivePivot;
+use crate::trajectory::LocalTrajectory;
+use nalgebra::{Matrix3, Vector3};
+use rayon::prelude::*;
+
+/// Uncertainty of everything.
+#[derive(Debug, Clone)]
+pub struct Uncertainty {
+    /// Variance of each degree of freedom, `[trial][frame][dof]`.
+    pub variances: Vec<Vec<Vec<f64>>>,
+    /// Covariance of each rotor's left tangent, `[trial][frame][rotor]`, 3×3, rad².
+    pub rotors: Vec<Vec<Vec<Matrix3<f64>>>>,
+    /// Covariance of the shared parameters, column-major.
+    pub shared: Vec<f64>,
+    /// Where each stands in it.
+    pub border: BorderLayout,
+}
+
+impl Uncertainty {
+    /// Variance of shared parameter `i`.
+    pub fn shared_variance(&self, i: usize) -> f64 {
+        self.shared[i * self.border.columns + i]
+    }
+}
+
+/// Posterior covariances at a solution (undamped; robust weights as they stand).
+///
+/// # Errors
+/// When the normal matrix is not positive definite: something is neither observed nor held by a prior.
+pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncertainty, NonPositivePivot> {
+    let border = problem.border();
+    let covariance = linearise(problem, parameters).arrow.factor()?.into_covariance();
+    let layout = &problem.layout;
+    let (n, columns) = (layout.dofs(), border.columns);
+    let (mut variances, mut rotors) = (Vec::new(), Vec::new());
+    for ((trial, trajectory), band) in problem.trials.iter().zip(&parameters.trajectories).zip(&covariance.bands) {
+        let order = band.inside.order();
+        let frames: Vec<(Vec<f64>, Vec<Matrix3<f64>>)> = trial
+            .times
+            .par_iter()
+            .map(|&t| {
+                let mut w = layout.weights();
+                trajectory.weights(t, &mut w);
+                let mut variance = vec![0.0; n];
+                // Element (i, j) of the controls' covariance, band only, blocks in either order.
+                let inside = |a: usize, b: usize, i: usize, j: usize| {
+                    if a >= b { band.inside.at(w.first + a, w.first + b, i, j) } else { band.inside.at(w.first + b, w.first + a, j, i) }
+                };
+                for (j, v) in variance[..layout.scalars()].iter_mut().enumerate() {
+                    for a in 0..w.count {
+                        for b in 0..w.count {
+                            *v += w.value[a] * w.value[b] * inside(a, b, j, j);
+                        }
+                    }
+                    for c in 0..columns {
+                        let column = &band.through_border[c * order..(c + 1) * order];
+                        let x: f64 = (0..w.count).map(|a| w.value[a] * column[(w.first + a) * n + j]).sum();
+                        *v += x * x;
+                    }
+                }
+                let mut blocks = Vec::with_capacity(layout.rotors.len());
+                for (r, &at) in layout.rotors.iter().enumerate() {
+                    let mut m = Matrix3::zeros();
+                    for a in 0..w.count {
+                        for b in 0..w.count {
+                            let block = Matrix3::from_fn(|i, j| inside(a, b, at + i, at + j));
+                            m += w.rotors[r][a] * block * w.rotors[r][b].transpose();
+                        }
+                    }
+                    for c in 0..columns {
+                        let column = &band.through_border[c * order..(c + 1) * order];
+                        let x = (0..w.count).fold(Vector3::zeros(), |x: Vector3<f64>, a| {
+                            let from = (w.first + a) * n + at;
+                            x + w.rotors[r][a] * Vector3::from_column_slice(&column[from..from + 3])
+                        });
+                        m += x * x.transpose();
+                    }
+                    for i in 0..3 {
+                        variance[at + i] = m[(i, i)];
+                    }
+                    blocks.push(m);
+                }
+                (variance, blocks)
+            })
+            .collect();
+        let (v, r) = frames.into_iter().unzip();
+        variances.push(v);
+        rotors.push(r);
+    }
+    Ok(Uncertainty { variances, rotors, shared: covariance.border, border })
+}

@@ -1,0 +1,181 @@
+//! Noise levels and smoothness, estimated from the data between rounds of minimisation.
+//!
+//! **Noise.** σ per camera and keypoint is the scale of a two-dimensional Student t, by its EM step
+//! `σ² = Σ w·u·‖e‖² / (2·Σ w)`, `u = ρ'(‖e‖²/σ²)`; cells with few detections are drawn towards (camera's level × keypoint's level).
+//!
+//! **Smoothness.** λ_j of degree of freedom j maximises the evidence of the data (MacKay 1992, *Bayesian interpolation*):
+//! `λ_j = γ_j / Σ_k r_k²`, where `γ_j = rank − λ_j·tr(H⁻¹P_j)` is the number of differences that the data determine. The trace comes from
+//! the inverse's blocks inside the band, shared parameters held.
+
+use super::linearise::linearise;
+use super::problem::{Free, Parameters, Problem};
+use crate::residual::smoothness;
+use crate::trajectory::{LocalTrajectory, Trajectory};
+
+/// Bounds and weights of the estimates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EvidenceOptions {
+    /// Smallest noise level, pixels.
+    pub min_sigma: f64,
+    /// Largest noise level, pixels.
+    pub max_sigma: f64,
+    /// Detections' worth of belief that a cell's level is its camera's × its keypoint's.
+    pub pooling: f64,
+    /// Differences' worth of belief in the starting smoothness.
+    pub smoothness_weight: f64,
+}
+
+impl Default for EvidenceOptions {
+    fn default() -> Self {
+        Self { min_sigma: 0.3, max_sigma: 60.0, pooling: 20.0, smoothness_weight: 2.0 }
+    }
+}
+
+/// One EM step for the noise levels at the given parameters, applied three times.
+pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &EvidenceOptions) {
+    let (cameras, keypoints) = (problem.rig.len(), problem.hyper.keypoints);
+    let cells = cameras * keypoints;
+    let residuals = problem.pixel_residuals(parameters);
+    let loss = problem.hyper.pixel_loss;
+    for _ in 0..3 {
+        let mut weight = vec![0.0; cells];
+        let mut sum = vec![0.0; cells];
+        for trial in &residuals {
+            for r in trial {
+                let cell = r.camera * keypoints + r.keypoint;
+                let sigma = problem.hyper.sigma[cell];
+                let (_, u) = loss.evaluate(r.squared_px / (sigma * sigma));
+                weight[cell] += r.weight;
+                sum[cell] += 0.5 * r.weight * u * r.squared_px;
+            }
+        }
+        let level = |cells: &mut dyn Iterator<Item = usize>| -> Option<f64> {
+            let (mut w, mut s) = (0.0, 0.0);
+            for c in cells {
+                w += weight[c];
+                s += sum[c];
+            }
+            (w > 0.0).then(|| s / w)
+        };
+        let Some(all) = level(&mut (0..cells)) else { return };
+        let by_camera: Vec<f64> =
+            (0..cameras).map(|c| level(&mut (c * keypoints..(c + 1) * keypoints)).unwrap_or(all)).collect();
+        let by_keypoint: Vec<f64> =
+            (0..keypoints).map(|k| level(&mut (0..cameras).map(|c| c * keypoints + k)).unwrap_or(all)).collect();
+        for c in 0..cameras {
+            for k in 0..keypoints {
+                let cell = c * keypoints + k;
+                let expected = by_camera[c] * by_keypoint[k] / all.max(1e-12);
+                let variance = (options.pooling * expected + sum[cell]) / (options.pooling + weight[cell]);
+                problem.hyper.sigma[cell] = variance.sqrt().clamp(options.min_sigma, options.max_sigma);
+            }
+        }
+    }
+}
+
+/// One step of the smoothness estimate at the given parameters. `prior` are the starting precisions. Leaves everything as it is where the
+/// system cannot be factored, or where frames are independent.
+pub fn update_smoothness(problem: &mut Problem, parameters: &Parameters, prior: &[f64], options: &EvidenceOptions) {
+    let layout = problem.layout.clone();
+    let n = layout.dofs();
+    let mut held = problem.clone();
+    held.free = Free { scales: false, offsets: false, cameras: vec![false; problem.rig.len()] };
+    let Ok(factor) = linearise(&held, parameters).arrow.factor() else { return };
+    let covariance = factor.into_covariance();
+    let (mut squares, mut traces, mut rank) = (vec![0.0; n], vec![0.0; n], 0.0);
+    let d = smoothness::THIRD_DIFFERENCE;
+    for (trajectory, band) in parameters.trajectories.iter().zip(&covariance.bands) {
+        if trajectory.bandwidth() < 3 {
+            return;
+        }
+        let differences = trajectory.controls() - 3;
+        rank += differences as f64;
+        for k in 0..differences {
+            for (j, trace) in traces.iter_mut().enumerate() {
+                for a in 0..4 {
+                    *trace += d[a] * d[a] * band.inside.at(k + a, k + a, j, j);
+                    for b in 0..a {
+                        *trace += 2.0 * d[a] * d[b] * band.inside.at(k + a, k + b, j, j);
+                    }
+                }
+            }
+            for j in 0..layout.scalars() {
+                let r: f64 = (0..4).map(|i| d[i] * trajectory.control_scalars(k + i)[j]).sum();
+                squares[j] += r * r;
+            }
+            for (r, &at) in layout.rotors.iter().enumerate() {
+                let q = std::array::from_fn(|i| trajectory.control_rotation(k + i, r));
+                let (e, _) = smoothness::rotation_difference(q);
+                squares[at] += e.norm_squared();
+            }
+        }
+    }
+    let old = problem.hyper.smoothness.clone();
+    let estimate = |lambda: f64, rank: f64, trace: f64, squares: f64, prior: f64| -> f64 {
+        let determined = (rank - lambda * trace).clamp(0.0, rank);
+        // A gamma prior worth `smoothness_weight` differences of the starting variance.
+        (determined + options.smoothness_weight) / (squares + options.smoothness_weight / prior)
+    };
+    for j in 0..layout.scalars() {
+        problem.hyper.smoothness[j] = estimate(old[j], rank, traces[j], squares[j], prior[j]);
+    }
+    for &at in &layout.rotors {
+        let trace: f64 = traces[at..at + 3].iter().sum();
+        let lambda = estimate(old[at], 3.0 * rank, trace, squares[at], prior[at]);
+        problem.hyper.smoothness[at..at + 3].fill(lambda);
+    }
+}
+
+/// A detection's residual.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PixelResidual {
+    /// Frame.
+    pub frame: usize,
+    /// Camera.
+    pub camera: usize,
+    /// Keypoint.
+    pub keypoint: usize,
+    /// Confidence.
+    pub weight: f64,
+    /// Squared distance, px².
+    pub squared_px: f64,
+    /// Depth of the marker in the camera, metres.
+    pub depth: f64,
+}
+
+impl Problem {
+    /// Distance of every detection from its marker, by trial. A marker behind the camera is 10⁴ px away.
+    pub fn pixel_residuals(&self, parameters: &Parameters) -> Vec<Vec<PixelResidual>> {
+        let projectors = self.projectors(parameters);
+        let (scales, offsets) = (self.all_scales(parameters), self.all_offsets(parameters));
+        let mut pose = self.layout.default_pose();
+        let mut frame = crate::kinematics::Frame::new(self.mechanism.skeleton());
+        let mut out = Vec::new();
+        for (trial, trajectory) in self.trials.iter().zip(&parameters.trajectories) {
+            let mut rows = Vec::with_capacity(trial.observations.len());
+            for (f, &t) in trial.times.iter().enumerate() {
+                trajectory.pose(t, &mut pose);
+                let skeleton = self.mechanism.skeleton();
+                crate::kinematics::forward(skeleton, &scales, &offsets, &pose.q, &pose.rotors, &mut frame);
+                for o in trial.frame_observations(f) {
+                    let p = &frame.markers[self.markers[o.slot as usize].index()];
+                    let camera = &projectors[o.camera as usize];
+                    let squared_px = camera.project(p).map_or(1e8, |u| {
+                        (u - nalgebra::Vector2::from(o.pixel)).norm_squared()
+                    });
+                    rows.push(PixelResidual {
+                        frame: f,
+                        camera: o.camera.into(),
+                        keypoint: o.keypoint.into(),
+                        weight: o.weight,
+                        squared_px,
+                        depth: (parameters.world_from_camera[o.camera as usize].inverse() * nalgebra::Point3::from(*p)).z,
+                    });
+                }
+            }
+            out.push(rows);
+        }
+        out
+    }
+
+}

@@ -1,0 +1,266 @@
+//! The problem the solver is given, and the parameters it moves.
+
+use crate::camera::{Camera, Projector, Rig};
+use crate::kinematics::Mechanism;
+use crate::math::{robust::RobustLoss, se3};
+use crate::residual::extrinsics::ExtrinsicsPrior;
+use crate::residual::point::PointObservation;
+use crate::residual::reprojection::Observation;
+use crate::skeleton::{MarkerId, Offsets, Scales};
+use crate::trajectory::{BSpline, Layout, Trajectory};
+use nalgebra::{Isometry3, Vector3, Vector6};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What a trial contributes: observations by frame, sorted by marker within a frame.
+#[derive(Debug, Clone, Default)]
+pub struct TrialProblem {
+    /// Time of each frame, seconds.
+    pub times: Vec<f64>,
+    /// Pixels.
+    pub observations: Vec<Observation>,
+    /// Observations of frame `f` are `start[f] .. start[f + 1]`.
+    pub observation_start: Vec<usize>,
+    /// Points in space.
+    pub points: Vec<PointObservation>,
+    /// Points of frame `f` are `start[f] .. start[f + 1]`; empty when there are none at all.
+    pub point_start: Vec<usize>,
+}
+
+impl TrialProblem {
+    /// Detections of a frame.
+    pub fn frame_observations(&self, frame: usize) -> &[Observation] {
+        match self.observation_start.get(frame..frame + 2) {
+            Some(r) => &self.observations[r[0]..r[1]],
+            None => &[],
+        }
+    }
+
+    /// Points of a frame.
+    pub fn frame_points(&self, frame: usize) -> &[PointObservation] {
+        match self.point_start.get(frame..frame + 2) {
+            Some(r) => &self.points[r[0]..r[1]],
+            None => &[],
+        }
+    }
+}
+
+/// Which shared parameters are free. Trajectories always are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Free {
+    /// Scale parameters.
+    pub scales: bool,
+    /// Marker offsets.
+    pub offsets: bool,
+    /// Extrinsics, camera by camera.
+    pub cameras: Vec<bool>,
+}
+
+/// Prior knowledge, all Gaussian but the extrinsics'. Standard deviations.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Priors {
+    /// Mean and standard deviation of each scale parameter.
+    pub scales: Vec<(f64, f64)>,
+    /// Standard deviation of each offset component, metres.
+    pub offset_sd: f64,
+    /// Extrinsics.
+    pub extrinsics: ExtrinsicsPrior,
+    /// Mean and standard deviation of each degree of freedom that is a number, in every frame: wide, so that what nothing observes
+    /// stays where people usually have it. Infinite for none.
+    pub pose: Vec<(f64, f64)>,
+    /// Range and softness of each degree of freedom that has limits.
+    pub limits: Vec<Option<([f64; 2], f64)>>,
+    /// A known distance between two markers along the model's vertical in its default pose (standing height): `(upper, lower, metres, sd)`.
+    pub stature: Option<StaturePrior>,
+}
+
+/// A measured stature: a linear function of the scale parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StaturePrior {
+    /// Height of the unscaled model, metres.
+    pub at_zero: f64,
+    /// Its derivative in each scale parameter.
+    pub by_scale: Vec<f64>,
+    /// What was measured.
+    pub measured: f64,
+    /// Its standard deviation, metres.
+    pub sd: f64,
+}
+
+/// Quantities estimated between rounds of minimisation and held during one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hyperparameters {
+    /// Noise level per camera and keypoint, pixels: `[camera · keypoints + keypoint]`.
+    pub sigma: Vec<f64>,
+    /// Number of keypoints in the table above.
+    pub keypoints: usize,
+    /// Precision of third differences, per degree of freedom (the same for the three of a rotor).
+    pub smoothness: Vec<f64>,
+    /// Loss of pixels.
+    pub pixel_loss: RobustLoss,
+    /// Loss of points in space.
+    pub point_loss: RobustLoss,
+}
+
+impl Hyperparameters {
+    /// Noise level of an observation, pixels.
+    pub fn sigma(&self, camera: usize, keypoint: usize) -> f64 {
+        self.sigma[camera * self.keypoints + keypoint]
+    }
+}
+
+/// Everything that stays while parameters move.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The body.
+    pub mechanism: Arc<Mechanism>,
+    /// Pose layout.
+    pub layout: Arc<Layout>,
+    /// Cameras as calibrated, world = the model's ground.
+    pub rig: Rig,
+    /// The observed markers, by slot.
+    pub markers: Vec<MarkerId>,
+    /// Trials.
+    pub trials: Vec<TrialProblem>,
+    /// What is free.
+    pub free: Free,
+    /// Priors.
+    pub priors: Priors,
+    /// Noise and smoothness.
+    pub hyper: Hyperparameters,
+}
+
+/// The parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameters {
+    /// One per trial.
+    pub trajectories: Vec<BSpline>,
+    /// One per scale group.
+    pub scales: Vec<f64>,
+    /// One per observed marker, metres in its body.
+    pub offsets: Vec<Vector3<f64>>,
+    /// One per camera, `world` being the model's ground.
+    pub world_from_camera: Vec<Isometry3<f64>>,
+}
+
+/// Where each shared parameter stands in the border.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BorderLayout {
+    /// Columns of the scale parameters, if free.
+    pub scales: Option<usize>,
+    /// First of three columns per observed marker, if free.
+    pub offsets: Vec<Option<usize>>,
+    /// First of six columns per camera, if free.
+    pub cameras: Vec<Option<usize>>,
+    /// Columns in all.
+    pub columns: usize,
+}
+
+impl Problem {
+    /// The border for what is free.
+    pub fn border(&self) -> BorderLayout {
+        let mut columns = 0;
+        let mut take = |free: bool, width: usize| {
+            free.then(|| {
+                columns += width;
+                columns - width
+            })
+        };
+        let scales = take(self.free.scales, self.mechanism.groups().groups.len());
+        let offsets = self
+            .markers
+            .iter()
+            .map(|m| take(self.free.offsets && !self.mechanism.skeleton().markers[m.index()].fixed, 3))
+            .collect();
+        let cameras = self.free.cameras.iter().map(|&f| take(f, 6)).collect();
+        BorderLayout { scales, offsets, cameras, columns }
+    }
+
+    /// Number of scale parameters.
+    pub fn groups(&self) -> usize {
+        self.mechanism.groups().groups.len()
+    }
+
+    /// Offsets of all markers: the fitted ones in their places, 0 elsewhere.
+    pub fn all_offsets(&self, parameters: &Parameters) -> Offsets {
+        let mut all = Offsets::zeros(self.mechanism.skeleton());
+        for (m, o) in self.markers.iter().zip(&parameters.offsets) {
+            all.0[m.index()] = *o;
+        }
+        all
+    }
+
+    /// Factors of all bodies.
+    pub fn all_scales(&self, parameters: &Parameters) -> Scales {
+        self.mechanism.scales(&parameters.scales)
+    }
+
+    /// Cameras at the given parameters.
+    pub fn cameras(&self, parameters: &Parameters) -> Vec<Camera> {
+        self.rig
+            .iter()
+            .zip(&parameters.world_from_camera)
+            .map(|(c, w)| Camera { camera_from_world: w.inverse(), ..c.clone() })
+            .collect()
+    }
+
+    pub(super) fn projectors(&self, parameters: &Parameters) -> Vec<Projector> {
+        self.cameras(parameters).iter().map(Projector::new).collect()
+    }
+}
+
+impl Parameters {
+    /// Moves along a solution of the arrow system.
+    pub fn retract(&mut self, border: &BorderLayout, bands: &[Vec<f64>], shared: &[f64]) {
+        for (t, step) in self.trajectories.iter_mut().zip(bands) {
+            t.retract(step);
+        }
+        if let Some(first) = border.scales {
+            for (s, d) in self.scales.iter_mut().zip(&shared[first..]) {
+                *s += d;
+            }
+        }
+        for (o, column) in self.offsets.iter_mut().zip(&border.offsets) {
+            if let Some(c) = column {
+                *o += Vector3::from_column_slice(&shared[*c..c + 3]);
+            }
+        }
+        for (w, column) in self.world_from_camera.iter_mut().zip(&border.cameras) {
+            if let Some(c) = column {
+                *w = se3::retract(w, &Vector6::from_column_slice(&shared[*c..c + 6]));
+            }
+        }
+    }
+
+    /// All parameters in one flat vector, for checkpoints.
+    pub fn to_flat(&self) -> Vec<f64> {
+        let mut flat: Vec<f64> = self.trajectories.iter().flat_map(BSpline::to_flat).collect();
+        flat.extend(&self.scales);
+        flat.extend(self.offsets.iter().flat_map(|o| [o.x, o.y, o.z]));
+        for w in &self.world_from_camera {
+            let (q, t) = (&w.rotation, &w.translation);
+            flat.extend([q.w, q.i, q.j, q.k, t.x, t.y, t.z]);
+        }
+        flat
+    }
+}
+
+/// Frames of a trial in pieces of fixed size, by spans of its knots: the unit of parallel work. Each piece is `(first span, frames)`.
+pub(super) fn pieces(trajectory: &BSpline, times: &[f64]) -> Vec<(Range<usize>, Range<usize>)> {
+    const SPANS: usize = 12;
+    let knots = trajectory.knots();
+    let mut out = Vec::new();
+    let mut frame = 0;
+    let mut span = 0;
+    while span < knots.spans {
+        let end = (span + SPANS).min(knots.spans);
+        let first = frame;
+        while frame < times.len() && (end == knots.spans || knots.span(times[frame]) < end) {
+            frame += 1;
+        }
+        out.push((span..end, first..frame));
+        span = end;
+    }
+    out
+}
