@@ -15,13 +15,20 @@
 //! `p_body + R_body·(s_body ∘ m + o)`.
 
 mod function;
+mod osim;
+mod read;
+mod rotor;
 mod scaling;
-pub use scaling::{ScaleGroup, ScaleGroups};
+mod xml;
 
 use nalgebra::{Rotation3, Unit, Vector3};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
+
+pub use osim::{read_marker_set, read_marker_set_str};
+use read::read_text;
+pub use read::{read_model, read_model_str};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -254,7 +261,7 @@ pub struct Skeleton {
     pub operations: Vec<Operation>,
     /// Coordinates in the file's order.
     pub coordinates: Vec<Coordinate>,
-    /// Rotations kept as rotations (empty as read; see [`Skeleton::with_rotors`]).
+    /// Rotations kept as rotations: as read those of Ball, Gimbal and Free joints and of MJCF, more after [`Skeleton::with_rotors`].
     pub rotors: Vec<Rotor>,
     /// Markers.
     pub markers: Vec<Marker>,

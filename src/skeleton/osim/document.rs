@@ -1,0 +1,256 @@
+//! The elements of an OpenSim document that have a meaning for kinematics.
+
+use super::function;
+use super::joint::{self, Joint};
+use super::markers::{self, MarkerElement};
+use crate::skeleton::Function;
+use crate::skeleton::xml::{Source, child, elements, text};
+use crate::{Error, Result};
+use roxmltree::Node;
+use std::collections::HashMap;
+
+/// A model's elements, in the file's order, with the numbers in them.
+pub(super) struct ModelElements<'a, 'i> {
+    /// Name of the model.
+    pub name: String,
+    /// Every body but ground.
+    pub bodies: Vec<BodyElement<'a, 'i>>,
+    pub joints: Vec<Joint<'a, 'i>>,
+    pub couplers: Vec<Coupler<'a, 'i>>,
+    pub markers: Vec<MarkerElement<'a, 'i>>,
+    /// The `<Model>` element.
+    #[allow(dead_code)]
+    pub node: Node<'a, 'i>,
+}
+
+pub(super) struct BodyElement<'a, 'i> {
+    pub name: &'a str,
+    pub node: Node<'a, 'i>,
+}
+
+/// `dependent = function(independent)`.
+pub(super) struct Coupler<'a, 'i> {
+    pub dependent: &'a str,
+    pub independent: &'a str,
+    pub function: Function,
+    pub node: Node<'a, 'i>,
+}
+
+/// Names the frames of a document stand for.
+pub(super) struct FrameNames<'a, 'i> {
+    /// Bodies by name, ground among them.
+    pub bodies: HashMap<&'a str, ()>,
+    /// Offset frames that belong to bodies or the model, by path (`/bodyset/x/f`) and by name.
+    pub frames: HashMap<String, Node<'a, 'i>>,
+}
+
+/// The version of a document, with its root checked.
+pub(super) fn version(source: Source<'_, '_>) -> Result<u32> {
+    let root = source.document.root_element();
+    if !root.has_tag_name("OpenSimDocument") {
+        return Err(source.error(
+            root,
+            format_args!("the outermost element is <{}>, not <OpenSimDocument>", root.tag_name().name()),
+            "give an OpenSim file (.osim, or a marker set .xml)",
+        ));
+    }
+    let written = root.attribute("Version").unwrap_or("");
+    let version = written.trim().parse::<u32>().map_err(|_| {
+        source.error(
+            root,
+            format_args!("Version=\"{written}\" is not a number"),
+            "open and save the model in OpenSim 4",
+        )
+    })?;
+    if !(20000..60000).contains(&version) {
+        return Err(source.error(
+            root,
+            format_args!("document version {version} is not one of 20302 to 45xxx"),
+            "open and save the model in OpenSim 4",
+        ));
+    }
+    Ok(version)
+}
+
+/// Collects the elements of a whole model.
+pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a, 'i>> {
+    let version = version(source)?;
+    let root = source.document.root_element();
+    let model = child(root, "Model").ok_or_else(|| {
+        source.error(
+            root,
+            "there is no <Model> in the document",
+            "give a model (.osim); a marker set goes with --marker-set",
+        )
+    })?;
+    let objects = |set: &str| child(model, set).map(|n| child(n, "objects").unwrap_or(n));
+    let mut bodies = Vec::new();
+    let mut names = FrameNames { bodies: HashMap::from([("ground", ())]), frames: HashMap::new() };
+    if let Some(ground) = child(model, "Ground") {
+        offset_frames_of(ground, "/ground", &mut names);
+    }
+    for node in objects("BodySet").into_iter().flat_map(elements) {
+        if !node.has_tag_name("Body") {
+            return Err(source.error(
+                node,
+                format_args!("<{}> is not a kind of body that is understood", node.tag_name().name()),
+                "use <Body>",
+            ));
+        }
+        let name = source.name(node)?;
+        if name == "ground" {
+            continue;
+        }
+        if names.bodies.insert(name, ()).is_some() {
+            return Err(source.error(node, "a second body has this name", "give every body its own name"));
+        }
+        offset_frames_of(node, &format!("/bodyset/{name}"), &mut names);
+        bodies.push(BodyElement { name, node });
+    }
+    if bodies.is_empty() {
+        return Err(source.error(model, "the model has no bodies", "check that <BodySet> was saved with the model"));
+    }
+    if let Some(components) = child(model, "components").or_else(|| child(model, "ComponentSet")) {
+        for frame in elements(child(components, "objects").unwrap_or(components))
+            .filter(|n| n.has_tag_name("PhysicalOffsetFrame"))
+        {
+            if let Some(name) = frame.attribute("name") {
+                names.frames.insert(name.to_owned(), frame);
+            }
+        }
+    }
+
+    let mut joints = Vec::new();
+    for body in &bodies {
+        for node in child(body.node, "Joint").into_iter().flat_map(elements) {
+            joints.push(joint::read_nested(source, node, body.name, version < 30505)?);
+        }
+    }
+    for node in objects("JointSet").into_iter().flat_map(elements) {
+        joints.push(joint::read(source, node, &names)?);
+    }
+
+    let mut couplers = Vec::new();
+    for node in objects("ConstraintSet").into_iter().flat_map(elements) {
+        couplers.extend(coupler(source, node)?);
+    }
+
+    let markers = match objects("MarkerSet") {
+        Some(objects) => markers::collect(source, objects, &names)?,
+        None => Vec::new(),
+    };
+    Ok(ModelElements {
+        name: model.attribute("name").unwrap_or("model").to_owned(),
+        bodies,
+        joints,
+        couplers,
+        markers,
+        node: model,
+    })
+}
+
+/// Offset frames that a body carries in its `components`.
+fn offset_frames_of<'a, 'i>(body: Node<'a, 'i>, path: &str, names: &mut FrameNames<'a, 'i>) {
+    for set in ["components", "frames"] {
+        for frame in child(body, set).into_iter().flat_map(elements) {
+            if let (true, Some(name)) = (frame.has_tag_name("PhysicalOffsetFrame"), frame.attribute("name")) {
+                names.frames.insert(format!("{path}/{name}"), frame);
+            }
+        }
+    }
+}
+
+/// `true`, `false`, or the default where the element is missing.
+pub(super) fn flag(source: Source<'_, '_>, node: Node<'_, '_>, tag: &str, default: bool) -> Result<bool> {
+    let Some(n) = elements(node).find(|n| n.has_tag_name(tag)) else { return Ok(default) };
+    match text(n).to_ascii_lowercase().as_str() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        "" => Ok(default),
+        other => Err(source.error(
+            n,
+            format_args!("`{}` is neither true nor false", crate::skeleton::xml::shortened(other)),
+            "write true or false",
+        )),
+    }
+}
+
+/// What a frame is called where an element refers to it: the forms of 4.x and of its betas.
+pub(super) fn socket<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<&'a str> {
+    child(node, &format!("socket_{name}"))
+        .or_else(|| child(node, &format!("socket_{name}_connectee_name")))
+        .or_else(|| {
+            let connector = elements(child(node, "connectors")?).find(|n| n.attribute("name") == Some(name))?;
+            child(connector, "connectee_name")
+        })
+        .map(text)
+        .filter(|t| !t.is_empty())
+}
+
+/// The last part of a path.
+pub(super) fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn coupler<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result<Option<Coupler<'a, 'i>>> {
+    let enforced = match child(node, "isEnforced") {
+        Some(_) => flag(source, node, "isEnforced", true)?,
+        None => !flag(source, node, "isDisabled", false)?,
+    };
+    if !enforced {
+        return Ok(None);
+    }
+    if !node.has_tag_name("CoordinateCouplerConstraint") {
+        return Err(source.error(
+            node,
+            format_args!(
+                "the model enforces a {}, and only CoordinateCouplerConstraint is understood",
+                node.tag_name().name()
+            ),
+            "set its isEnforced to false, or replace it by joints",
+        ));
+    }
+    let named = |tag| -> Result<&'a str> {
+        let n = source.need(node, tag)?;
+        let mut words = text(n).split_whitespace();
+        match (words.next(), words.next()) {
+            (Some(name), None) => Ok(name),
+            (None, _) => Err(source.error(n, "it names no coordinate", "name one")),
+            _ => Err(source.error(
+                n,
+                "it names more than one coordinate",
+                "a coupler of one independent coordinate is understood",
+            )),
+        }
+    };
+    let (independent, dependent) = (named("independent_coordinate_names")?, named("dependent_coordinate_name")?);
+    let property = source.need(node, "coupled_coordinates_function")?;
+    let inner = function::inside(source, property)?
+        .ok_or_else(|| source.error(property, "it holds no function", "put one into it"))?;
+    let factor = child(node, "scale_factor").map_or(Ok(1.0), |n| source.number(n, text(n)))?;
+    let function = function::read(source, inner)?;
+    let function = if factor == 1.0 { function } else { Function::Multiple { factor, inner: Box::new(function) } };
+    Ok(Some(Coupler { dependent, independent, function, node }))
+}
+
+impl<'a, 'i> FrameNames<'a, 'i> {
+    /// The body a path names directly.
+    pub fn body(&self, path: &str) -> Option<&'a str> {
+        let mut parts = path.split('/').filter(|p| !p.is_empty() && *p != "..").rev();
+        let last = parts.next()?;
+        // `/bodyset/x`, `../../x`, `x`, `/x`; but not `/jointset/j/x`.
+        let before = parts.next();
+        let (name, ()) = self.bodies.get_key_value(last)?;
+        matches!(before, None | Some("bodyset")).then_some(*name)
+    }
+
+    /// An error that a frame is nowhere.
+    pub fn unknown(&self, source: Source<'_, '_>, node: Node<'_, '_>, path: &str) -> Error {
+        let wanted = last_part(path);
+        source.error(
+            node,
+            format_args!("it refers to `{path}`, which is no body or frame of the model"),
+            format_args!("correct the name; {}", crate::skeleton::xml::nearest(wanted, self.bodies.keys().copied())),
+        )
+    }
+}

@@ -1,0 +1,14 @@
+//! OpenSim models (`.osim`, versions 20302 to 45xxx), read and written.
+//!
+//! [`document`](self) collects the elements that have a meaning for kinematics, `compile` turns them into the internal form. A joint's body is
+//! reached by `X_ground_body = X_ground_parent · X_parent_F · X_F_M(q) · X_body_M⁻¹`; offset orientations are body-fixed x-y-z Euler angles. Everything else in the file
+//! (muscles, wrapping, contact, geometry, controllers) is passed over in reading and carried through in writing.
+
+mod compile;
+mod document;
+mod function;
+mod joint;
+mod markers;
+
+pub(super) use compile::read;
+pub use markers::{read_marker_set, read_marker_set_str};

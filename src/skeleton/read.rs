@@ -1,0 +1,53 @@
+//! Reading a model of either format.
+
+use super::{Skeleton, osim, xml};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// Larger than any model.
+const LARGEST_FILE: u64 = 512 << 20;
+
+/// Reads an OpenSim (`.osim`) or MuJoCo (`.xml`) model, told apart by the outermost element.
+///
+/// # Errors
+/// Where the file cannot be read, is neither, or holds something of the kinematics that is not understood; the message names file, line and element.
+pub fn read_model(path: &Path) -> Result<Skeleton> {
+    let text = read_text(path)?;
+    read_model_str(&path.display().to_string(), &text)
+}
+
+/// The same from text; `label` stands for the path: in errors, for what is written, and as the place that includes are relative to.
+pub fn read_model_str(label: &str, text: &str) -> Result<Skeleton> {
+    let root = {
+        let document = xml::parse(label, text)?;
+        document.root_element().tag_name().name().to_owned()
+    };
+    match root.as_str() {
+        "OpenSimDocument" => osim::read(label, text),
+        other => Err(Error::input(
+            label,
+            format_args!("the outermost element is <{}>: neither an OpenSim nor a MuJoCo model", xml::shortened(other)),
+            "give an .osim file or an MJCF .xml file",
+        )),
+    }
+}
+
+/// A whole file as text, UTF-8.
+pub(super) fn read_text(path: &Path) -> Result<String> {
+    let length = std::fs::metadata(path).map_err(|e| Error::unreadable(path, &e))?.len();
+    if length > LARGEST_FILE {
+        return Err(Error::file(
+            path,
+            format_args!("the file has {length} bytes, more than any model"),
+            "check the name",
+        ));
+    }
+    let bytes = std::fs::read(path).map_err(|e| Error::unreadable(path, &e))?;
+    // Old files may be Latin-1: only names and credits can hold such letters.
+    let mut text =
+        String::from_utf8(bytes).unwrap_or_else(|e| e.into_bytes().iter().map(|&b| char::from(b)).collect::<String>());
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
+}
