@@ -6,6 +6,9 @@
 //!
 //! Camera axes: x right, y down, z forward (OpenCV). Lengths in metres, pixels from the top left corner.
 
+mod projection;
+pub use projection::{Projection, Projector};
+
 use nalgebra::{Isometry3, Vector3};
 use serde::{Deserialize, Serialize};
 

@@ -29,10 +29,5 @@ pub fn linearise(observation: &PointObservation, point_in_ground: &Vector3<f64>,
     let squared = e.norm_squared() * precision;
     let (rho, slope) = loss.evaluate(squared);
     let k = observation.weight * slope * precision;
-    PointModel {
-        cost: observation.weight * 0.5 * rho,
-        gradient: e * k,
-        information: Matrix3::identity() * k,
-        squared,
-    }
+    PointModel { cost: observation.weight * 0.5 * rho, gradient: e * k, information: Matrix3::identity() * k, squared }
 }

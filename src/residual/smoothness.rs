@@ -39,8 +39,9 @@ mod tests {
 
     #[test]
     fn derivative_of_the_rotation_difference() {
-        let q: Vec<UnitQuaternion<f64>> =
-            (0..4).map(|k| UnitQuaternion::from_scaled_axis(Vector3::new(0.4, -0.3, 0.8) * (k * k) as f64 * 0.3)).collect();
+        let q: Vec<UnitQuaternion<f64>> = (0..4)
+            .map(|k| UnitQuaternion::from_scaled_axis(Vector3::new(0.4, -0.3, 0.8) * (k * k) as f64 * 0.3))
+            .collect();
         let (_, jacobian) = rotation_difference([&q[0], &q[1], &q[2], &q[3]]);
         let h = 1e-6;
         for k in 0..4 {

@@ -285,9 +285,4 @@ mod tests {
             }
         }
     }
-
-    /// temp
-    pub fn value_and_derivatives(&self, x: f64) -> (f64, f64, f64) {
-        (self.value(x), 0.0, 0.0)
-    }
 }

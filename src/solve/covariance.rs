@@ -48,7 +48,11 @@ pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncerta
                 let mut variance = vec![0.0; n];
                 // Element (i, j) of the controls' covariance, band only, blocks in either order.
                 let inside = |a: usize, b: usize, i: usize, j: usize| {
-                    if a >= b { band.inside.at(w.first + a, w.first + b, i, j) } else { band.inside.at(w.first + b, w.first + a, j, i) }
+                    if a >= b {
+                        band.inside.at(w.first + a, w.first + b, i, j)
+                    } else {
+                        band.inside.at(w.first + b, w.first + a, j, i)
+                    }
                 };
                 for (j, v) in variance[..layout.scalars()].iter_mut().enumerate() {
                     for a in 0..w.count {

@@ -160,16 +160,16 @@ impl Problem {
                 for o in trial.frame_observations(f) {
                     let p = &frame.markers[self.markers[o.slot as usize].index()];
                     let camera = &projectors[o.camera as usize];
-                    let squared_px = camera.project(p).map_or(1e8, |u| {
-                        (u - nalgebra::Vector2::from(o.pixel)).norm_squared()
-                    });
+                    let squared_px =
+                        camera.project(p).map_or(1e8, |u| (u - nalgebra::Vector2::from(o.pixel)).norm_squared());
                     rows.push(PixelResidual {
                         frame: f,
                         camera: o.camera.into(),
                         keypoint: o.keypoint.into(),
                         weight: o.weight,
                         squared_px,
-                        depth: (parameters.world_from_camera[o.camera as usize].inverse() * nalgebra::Point3::from(*p)).z,
+                        depth: (parameters.world_from_camera[o.camera as usize].inverse() * nalgebra::Point3::from(*p))
+                            .z,
                     });
                 }
             }
@@ -177,5 +177,4 @@ impl Problem {
         }
         out
     }
-
 }

@@ -147,7 +147,10 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
         }
         let (parameters, cost) = accepted.unwrap_or((parameters, cost));
         self.history.push(cost);
-        Ok((state.param(parameters).cost(cost), Some(argmin::core::kv!("damping" => self.damping; "decrement" => decrement;))))
+        Ok((
+            state.param(parameters).cost(cost),
+            Some(argmin::kv!("damping" => self.damping; "decrement" => decrement;)),
+        ))
     }
 
     fn terminate(&mut self, _state: &LmState) -> TerminationStatus {
@@ -237,8 +240,8 @@ pub fn solve(problem: &Problem, start: Parameters, options: &SolveOptions) -> So
                 iterations: result.state.get_iter(),
                 converged: reason == Some(TerminationReason::SolverConverged),
                 interrupted: reason == Some(TerminationReason::Interrupt),
-                damping: result.solver.as_ref().map_or(options.damping, |s| s.damping),
-                history: result.solver.map(|s| s.history).unwrap_or_default(),
+                damping: result.solver.damping,
+                history: result.solver.history,
                 parameters: result.state.take_best_param().unwrap_or(start),
             }
         }

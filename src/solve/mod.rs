@@ -11,6 +11,8 @@ mod frame;
 mod levenberg;
 mod linearise;
 mod problem;
+#[cfg(test)]
+mod tests;
 
 pub use covariance::{Uncertainty, uncertainty};
 pub use evidence::{EvidenceOptions, PixelResidual, update_noise, update_smoothness};

@@ -1,0 +1,382 @@
+//! The normal equations against differences of the cost, over every kind of parameter at once.
+
+use super::problem::StaturePrior;
+use super::*;
+use crate::camera::{Camera, Distortion, Intrinsics, Projector};
+use crate::kinematics::Mechanism;
+use crate::math::arrow::ArrowSolution;
+use crate::math::basis::Knots;
+use crate::math::{robust::RobustLoss, so3};
+use crate::residual::extrinsics::ExtrinsicsPrior;
+use crate::residual::point::PointObservation;
+use crate::residual::reprojection::Observation;
+use crate::skeleton::*;
+use crate::trajectory::{BSpline, Layout, Trajectory};
+use nalgebra::{Isometry3, Rotation3, Unit, Vector3};
+use rand::{Rng, SeedableRng};
+use std::sync::Arc;
+
+fn coordinate(name: &str, range: Option<[f64; 2]>) -> Coordinate {
+    Coordinate {
+        name: name.into(),
+        joint: name.into(),
+        motion: Motion::Rotational,
+        default: 0.1,
+        range,
+        clamped: range.is_some(),
+        locked: false,
+        coupling: None,
+    }
+}
+
+/// Free root, a knee that slides as it bends, a locked coordinate, a coordinate that drives two bodies, a branch.
+fn skeleton() -> Skeleton {
+    let axis = |x: f64, y: f64, z: f64| Unit::new_normalize(Vector3::new(x, y, z));
+    let id = CoordinateId;
+    let linear = Function::Linear { slope: 1.0, intercept: 0.0 };
+    let turn = |a: Unit<Vector3<f64>>, c: u32| Operation::RotateAbout {
+        axis: a,
+        coordinate: Some(id(c)),
+        function: linear.clone(),
+    };
+    let slide = |a: Unit<Vector3<f64>>, c: u32| Operation::TranslateAlong {
+        axis: a,
+        coordinate: Some(id(c)),
+        function: linear.clone(),
+        scaled_by: None,
+    };
+    let offset =
+        |x: f64, y: f64, z: f64, b: u32| Operation::Translate { offset: Vector3::new(x, y, z), scaled_by: BodyId(b) };
+    let curve = Function::Polynomial(vec![0.02, -0.03, 0.01, 0.005]);
+    let operations = vec![
+        slide(axis(1.0, 0.0, 0.0), 0),
+        slide(axis(0.0, 1.0, 0.0), 1),
+        slide(axis(0.0, 0.0, 1.0), 2),
+        Operation::Ball(RotorId(0)),
+        offset(0.02, -0.1, 0.08, 1),
+        Operation::Rotate(so3::exp(&Vector3::new(0.1, 0.2, -0.1))),
+        turn(axis(0.0, 0.0, 1.0), 6),
+        turn(axis(1.0, 0.2, 0.0), 7),
+        offset(0.0, -0.4, 0.01, 2),
+        Operation::TranslateAlong {
+            axis: axis(0.6, 0.8, 0.0),
+            coordinate: Some(id(8)),
+            function: curve.clone(),
+            scaled_by: Some(BodyId(2)),
+        },
+        turn(axis(0.0, 0.1, 1.0), 8),
+        Operation::RotateAbout { axis: axis(0.0, 1.0, 0.0), coordinate: Some(id(9)), function: linear.clone() },
+        offset(0.0, 0.02, 0.0, 3),
+        offset(-0.02, 0.3, 0.0, 1),
+        Operation::RotateAbout { axis: axis(1.0, 0.0, 0.0), coordinate: Some(id(8)), function: curve },
+        turn(axis(0.0, 0.0, 1.0), 10),
+    ];
+    let body = |name: &str, parent: u32, operations| Body { name: name.into(), parent: BodyId(parent), operations };
+    let marker = |name: &str, b: u32, x: f64, y: f64, z: f64| Marker {
+        name: name.into(),
+        body: BodyId(b),
+        location: Vector3::new(x, y, z),
+        fixed: name == "fixed",
+    };
+    let names = ["tx", "ty", "tz", "rx", "ry", "rz", "hip", "hip2", "knee", "locked", "head"];
+    let mut coordinates: Vec<Coordinate> = names.iter().map(|n| coordinate(n, None)).collect();
+    coordinates[8].range = Some([-0.3, 0.25]);
+    coordinates[9].locked = true;
+    Skeleton {
+        name: "test".into(),
+        source: ModelSource::None,
+        up: UpAxis::Y,
+        bodies: vec![
+            body("ground", 0, 0..0),
+            body("pelvis", 0, 0..4),
+            body("femur", 1, 4..8),
+            body("tibia", 2, 8..13),
+            body("torso", 1, 13..16),
+        ],
+        operations,
+        coordinates,
+        rotors: vec![Rotor {
+            coordinates: [id(3), id(4), id(5)],
+            axes: [Vector3::x_axis(), Vector3::y_axis(), Vector3::z_axis()],
+        }],
+        markers: vec![
+            marker("a", 1, 0.1, 0.05, 0.1),
+            marker("b", 1, -0.1, 0.0, -0.1),
+            marker("c", 2, 0.03, -0.2, 0.05),
+            marker("d", 3, 0.0, -0.4, 0.0),
+            marker("unseen", 3, 0.0, -0.1, 0.0),
+            marker("fixed", 4, 0.05, 0.3, 0.1),
+            marker("e", 4, -0.05, 0.2, -0.1),
+        ],
+    }
+}
+
+fn camera(name: &str, yaw: f64) -> Camera {
+    let r = Rotation3::from_axis_angle(&Vector3::x_axis(), std::f64::consts::PI)
+        * Rotation3::from_axis_angle(&Vector3::y_axis(), yaw);
+    Camera {
+        name: name.into(),
+        size: [1000.0, 1000.0],
+        intrinsics: Intrinsics { fx: 900.0, fy: 910.0, cx: 500.0, cy: 490.0, skew: 1.0 },
+        distortion: Distortion::Rational([-0.05, 0.02, 0.001, -0.002, 0.0, 0.0, 0.0, 0.0]),
+        camera_from_world: Isometry3::from_parts(Vector3::new(0.1, 0.2, 4.0).into(), r.into()),
+    }
+}
+
+/// A problem in two trials with pixels and points, and parameters near its truth. `noise` pixels are added.
+fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(11);
+    let s = skeleton();
+    let group = |name: &str, bodies: &[u32], axes| ScaleGroup {
+        name: name.into(),
+        members: bodies.iter().map(|&b| (BodyId(b), axes)).collect(),
+    };
+    let groups = ScaleGroups {
+        groups: vec![
+            group("leg", &[2, 3], [true; 3]),
+            group("all", &[1, 2, 3, 4], [true; 3]),
+            group("tall", &[4], [false, true, false]),
+        ],
+    };
+    let mechanism = Arc::new(Mechanism::new(s, groups));
+    let layout = Arc::new(Layout::new(&mechanism));
+    let rig = vec![camera("1", 0.0), camera("2", 1.2), camera("3", -1.5)];
+    let markers: Vec<MarkerId> = [0, 1, 2, 3, 5, 6].map(MarkerId).to_vec();
+    let mut trajectories = Vec::new();
+    let mut trials = Vec::new();
+    for frames in [40usize, 17] {
+        let knots = Knots::cubic(frames, 50.0, 0.055);
+        let mut turn = 0.0;
+        trajectories.push(BSpline::through(layout.clone(), knots, |_| {
+            let mut pose = layout.default_pose();
+            for j in 0..layout.scalars() {
+                pose.q[layout.coordinates[j]] = rng.random_range(-0.4..0.4);
+            }
+            turn += 0.4;
+            pose.rotors = vec![so3::exp(&Vector3::new(0.1, turn, -0.2))];
+            pose
+        }));
+        trials.push(TrialProblem { times: (0..frames).map(|f| f as f64 / 50.0).collect(), ..Default::default() });
+    }
+    let parameters = Parameters {
+        trajectories,
+        scales: vec![0.05, -0.03, 0.08],
+        offsets: (0..6).map(|i| Vector3::new(0.01, -0.02, 0.005) * if i == 4 { 0.0 } else { i as f64 }).collect(),
+        world_from_camera: rig.iter().map(|c| c.camera_from_world.inverse()).collect(),
+    };
+    let dofs = layout.dofs();
+    let mut problem = Problem {
+        mechanism: mechanism.clone(),
+        layout: layout.clone(),
+        rig,
+        markers,
+        trials,
+        free: Free { scales: true, offsets: true, cameras: vec![true, false, true] },
+        priors: Priors {
+            scales: vec![(0.0, 0.1); 3],
+            offset_sd: 0.02,
+            extrinsics: ExtrinsicsPrior { rotation_sd: 0.02, position_sd: 0.05, dof: 4.0 },
+            pose: vec![(0.0, 3.0); dofs],
+            limits: mechanism
+                .dofs()
+                .iter()
+                .map(|c| mechanism.skeleton().coordinates[c.index()].range.map(|r| (r, 0.05)))
+                .collect(),
+            stature: Some(StaturePrior { at_zero: 1.0, by_scale: vec![0.5, 1.0, 0.4], measured: 1.02, sd: 0.01 }),
+        },
+        hyper: Hyperparameters {
+            sigma: vec![2.0; 18],
+            keypoints: 6,
+            smoothness: (0..dofs).map(|j| 5.0 + if j >= dofs - 3 { 3.0 } else { j as f64 }).collect(),
+            pixel_loss: loss,
+            point_loss: loss,
+        },
+    };
+    let (scales, offsets) = (problem.all_scales(&parameters), problem.all_offsets(&parameters));
+    let mut pose = layout.default_pose();
+    let mut frame = crate::kinematics::Frame::new(mechanism.skeleton());
+    for i in 0..2 {
+        for f in 0..problem.trials[i].times.len() {
+            let t = problem.trials[i].times[f];
+            parameters.trajectories[i].pose(t, &mut pose);
+            crate::kinematics::forward(mechanism.skeleton(), &scales, &offsets, &pose.q, &pose.rotors, &mut frame);
+            let (o, p) = (problem.trials[i].observations.len(), problem.trials[i].points.len());
+            problem.trials[i].observation_start.push(o);
+            problem.trials[i].point_start.push(p);
+            for slot in 0..6u32 {
+                let p = frame.markers[problem.markers[slot as usize].index()];
+                for c in 0..3u16 {
+                    if (f + slot as usize + c as usize) % 5 == 0 {
+                        continue;
+                    }
+                    let u = Projector::new(&problem.rig[c as usize]).project(&p).unwrap();
+                    let pixel = [u.x + noise * rng.random_range(-1.0..1.0), u.y + noise * rng.random_range(-1.0..1.0)];
+                    let weight = rng.random_range(0.3..1.0);
+                    problem.trials[i].observations.push(Observation {
+                        slot,
+                        camera: c,
+                        keypoint: slot as u16,
+                        pixel,
+                        weight,
+                    });
+                }
+                if f % 3 == 0 && slot > 2 {
+                    let position = p + Vector3::new(0.001, -0.002, 0.001) * noise;
+                    problem.trials[i].points.push(PointObservation { slot, position, weight: 0.7, sigma: 0.01 });
+                }
+            }
+        }
+        let (o, p) = (problem.trials[i].observations.len(), problem.trials[i].points.len());
+        problem.trials[i].observation_start.push(o);
+        problem.trials[i].point_start.push(p);
+    }
+    (problem, parameters)
+}
+
+/// A random tangent, scaled per kind so that each moves markers by a like amount.
+fn direction(problem: &Problem, parameters: &Parameters, seed: u64) -> ArrowSolution {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut random = |n: usize, size: f64| -> Vec<f64> { (0..n).map(|_| size * rng.random_range(-1.0..1.0)).collect() };
+    ArrowSolution {
+        bands: parameters.trajectories.iter().map(|t| random(t.tangent_len(), 1.0)).collect(),
+        border: random(problem.border().columns, 0.3),
+    }
+}
+
+fn moved(problem: &Problem, parameters: &Parameters, d: &ArrowSolution, step: f64) -> Parameters {
+    let mut p = parameters.clone();
+    let times = |v: &Vec<f64>| v.iter().map(|x| x * step).collect::<Vec<f64>>();
+    p.retract(&problem.border(), &d.bands.iter().map(times).collect::<Vec<_>>(), &times(&d.border));
+    p
+}
+
+/// `⟨b, d⟩` for the right-hand side `b = −g`.
+fn against_rhs(l: &Linearisation, d: &ArrowSolution) -> f64 {
+    let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(x, y)| x * y).sum() };
+    l.arrow.bands.iter().zip(&d.bands).map(|(b, d)| dot(&b.rhs, d)).sum::<f64>() + dot(&l.arrow.corner_rhs, &d.border)
+}
+
+/// `dᵀ·H·e`.
+fn against_matrix(l: &Linearisation, d: &ArrowSolution, e: &ArrowSolution) -> f64 {
+    let columns = d.border.len();
+    let mut sum = 0.0;
+    for ((band, x), y) in l.arrow.bands.iter().zip(&d.bands).zip(&e.bands) {
+        let (n, m) = (band.matrix.block, &band.matrix);
+        for j in 0..m.blocks {
+            for i in j..m.blocks.min(j + m.bandwidth + 1) {
+                for c in 0..n {
+                    for r in 0..n {
+                        let v = m.at(i, j, r, c);
+                        sum += x[i * n + r] * v * y[j * n + c];
+                        if i > j {
+                            sum += x[j * n + c] * v * y[i * n + r];
+                        }
+                    }
+                }
+            }
+        }
+        let order = m.order();
+        for c in 0..columns {
+            for r in 0..order {
+                let v = band.border[c * order + r];
+                sum += v * (x[r] * e.border[c] + y[r] * d.border[c]);
+            }
+        }
+    }
+    for c in 0..columns {
+        for r in 0..columns {
+            sum += d.border[r] * l.arrow.corner[c * columns + r] * e.border[c];
+        }
+    }
+    sum
+}
+
+#[test]
+fn gradient_is_the_derivative_of_the_cost() {
+    for loss in [RobustLoss::Gaussian, RobustLoss::StudentT { dof: 4.0 }] {
+        let (problem, truth) = problem(3.0, loss);
+        let parameters = moved(&problem, &truth, &direction(&problem, &truth, 1), 0.02);
+        let l = linearise(&problem, &parameters);
+        assert!((l.cost - problem.cost(&parameters)).abs() < 1e-9 * l.cost.abs());
+        for seed in 2..8 {
+            let d = direction(&problem, &parameters, seed);
+            // Step 1e-5: truncation 1e-10 × third derivatives (1e5 × curvature), rounding 1e-16·cost/1e-5.
+            let h = 1e-5;
+            let numeric = (problem.cost(&moved(&problem, &parameters, &d, h))
+                - problem.cost(&moved(&problem, &parameters, &d, -h)))
+                / (2.0 * h);
+            let exact = -against_rhs(&l, &d);
+            assert!((numeric - exact).abs() < 1e-5 * exact.abs().max(l.cost.abs()), "{loss:?}: {numeric} {exact}");
+        }
+    }
+}
+
+#[test]
+fn matrix_is_the_derivative_of_the_gradient_where_residuals_vanish() {
+    // With exact data and no pose or shared prior pulling, Gauss–Newton is the full Hessian but for the smoothness and limits, which are quadratic in numbers
+    // and are exact too as long as no rotation difference is large: their share is turned down.
+    let (mut problem, parameters) = problem(0.0, RobustLoss::Gaussian);
+    problem.hyper.smoothness.iter_mut().for_each(|l| *l = 1e-9);
+    problem.priors.pose.iter_mut().for_each(|p| p.1 = f64::INFINITY);
+    problem.priors.limits.iter_mut().for_each(|l| *l = None);
+    let l = linearise(&problem, &parameters);
+    for seed in 0..6 {
+        let (d, e) = (direction(&problem, &parameters, 2 * seed), direction(&problem, &parameters, 2 * seed + 1));
+        let h = 1e-5;
+        // The right-hand side lives in the tangent of the moved point; to first order in h the two agree because the gradient vanishes.
+        let plus = against_rhs(&linearise(&problem, &moved(&problem, &parameters, &e, h)), &d);
+        let minus = against_rhs(&linearise(&problem, &moved(&problem, &parameters, &e, -h)), &d);
+        let numeric = -(plus - minus) / (2.0 * h);
+        let exact = against_matrix(&l, &d, &e);
+        let scale = (against_matrix(&l, &d, &d) * against_matrix(&l, &e, &e)).sqrt();
+        assert!((numeric - exact).abs() < 1e-6 * scale, "{numeric} {exact} {scale}");
+    }
+}
+
+#[test]
+fn converges_to_the_truth_of_exact_data() {
+    let (mut problem, truth) = problem(0.0, RobustLoss::StudentT { dof: 4.0 });
+    problem.hyper.smoothness.iter_mut().for_each(|l| *l = 1e-3);
+    problem.priors.pose.iter_mut().for_each(|p| p.1 = f64::INFINITY);
+    problem.priors.limits.iter_mut().for_each(|l| *l = None);
+    problem.priors.stature = None;
+    problem.priors.scales = truth.scales.iter().map(|s| (*s, 1.0)).collect();
+    problem.priors.offset_sd = 10.0;
+    let start = moved(&problem, &truth, &direction(&problem, &truth, 5), 0.05);
+    let options = SolveOptions { decrement: 1e-12, ..Default::default() };
+    let outcome = solve(&problem, start, &options);
+    assert!(outcome.converged, "{outcome:?}");
+    let worst =
+        problem.pixel_residuals(&outcome.parameters).concat().iter().map(|r| r.squared_px.sqrt()).fold(0.0, f64::max);
+    // What is left is the weak smoothness prior's pull.
+    assert!(worst < 0.05, "{worst}");
+}
+
+#[test]
+fn standard_deviations_are_the_inverse_of_the_dense_matrix() {
+    let (problem, parameters) = problem(1.0, RobustLoss::Gaussian);
+    let l = linearise(&problem, &parameters);
+    let columns = l.arrow.columns();
+    let total: usize = l.arrow.bands.iter().map(|b| b.matrix.order()).sum::<usize>() + columns;
+    let basis = |at: usize| -> ArrowSolution {
+        let mut d = direction(&problem, &parameters, 0);
+        let mut k = 0;
+        for x in d.bands.iter_mut().flatten().chain(d.border.iter_mut()) {
+            *x = if k == at { 1.0 } else { 0.0 };
+            k += 1;
+        }
+        d
+    };
+    let u = uncertainty(&problem, &parameters).unwrap();
+    // One column of the inverse at a time, through the factor's own solve, checked against the matrix itself.
+    let border_start = total - columns;
+    for i in [0, 4, columns - 1] {
+        let mut arrow = l.arrow.clone();
+        arrow.bands.iter_mut().for_each(|b| b.rhs.fill(0.0));
+        arrow.corner_rhs.fill(0.0);
+        arrow.corner_rhs[i] = 1.0;
+        let column = arrow.factor().unwrap().solve();
+        assert!((column.border[i] - u.shared_variance(i)).abs() < 1e-9 * u.shared_variance(i));
+        assert!((against_matrix(&l, &basis(border_start + i), &column) - 1.0).abs() < 1e-8);
+    }
+}
