@@ -1,5 +1,19 @@
 //! What was observed: keypoints, trials, subjects, and their readers.
 
+mod config;
+pub mod description;
+mod image_size;
+pub mod keypoints;
+mod matching;
+pub mod openpose;
+pub mod people;
+mod pose2sim;
+mod read;
+mod text;
+
+pub use description::{Description, TrialDescription, Up};
+pub use read::{ReadOptions, Reading, read, read_with_sources};
+
 use crate::camera::Rig;
 use serde::{Deserialize, Serialize};
 

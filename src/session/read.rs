@@ -1,0 +1,237 @@
+//! From a folder or a `session.toml` to a [`Session`].
+
+use super::description::{self, Description, TrialDescription, Up, check_rate};
+use super::openpose::{self, Folder};
+use super::people::{self, Association, Sightings};
+use super::{KeypointSet, Person, Session, Trial, image_size, keypoints, pose2sim};
+use crate::camera::{Rig, calibration};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// What the user says beside the files; each stands before what they say.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReadOptions {
+    /// Frames per second of all trials.
+    pub rate_hz: Option<f64>,
+    /// A built-in keypoint set or a file.
+    pub keypoints: Option<String>,
+    /// Frames to take, in the files' own counting.
+    pub frames: Option<Range<i64>>,
+    /// Rank of the subject among the people, 0 being the one seen best.
+    pub person: Option<usize>,
+    /// Standing height of the subject, metres.
+    pub stature: Option<f64>,
+}
+
+/// A session, and where it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// The session.
+    pub session: Session,
+    /// The same as files state it: what a `session.toml` for it would say.
+    pub description: Description,
+    /// What was made of the people, per trial.
+    pub associations: Vec<Association>,
+    /// The files that decided: description or configurations, calibration, keypoint set; folders of keypoints.
+    pub inputs: Vec<PathBuf>,
+}
+
+/// Frames without a file between those with one, per frame with a file, beyond which the numbers are no frame numbers.
+const SPARSEST: usize = 100;
+
+/// Most points (camera × frame × keypoint) of one trial: 24 bytes each.
+const MOST_POINTS: usize = 100_000_000;
+
+/// Reads a Pose2Sim session folder, a folder with a `session.toml`, or a `session.toml`.
+///
+/// # Errors
+/// Input that cannot be used, with file and place: see the modules of this one.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Session> {
+    read_with_sources(path, options).map(|reading| reading.session)
+}
+
+/// As [`read`], with the files it came from and what was made of the people.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_with_sources(path: &Path, options: &ReadOptions) -> Result<Reading> {
+    let explicit = if path.is_dir() { path.join(description::FILE_NAME) } else { path.to_path_buf() };
+    let (mut description, mut inputs) = if explicit.is_file() {
+        let mut description = Description::read(&explicit)?;
+        if let Some(set) = &options.keypoints {
+            description.keypoints = keypoints::resolve(set, explicit.parent().unwrap_or(Path::new("")))?;
+        }
+        (description, vec![explicit])
+    } else if path.is_dir() {
+        pose2sim::describe(path, options)?
+    } else {
+        return Err(Error::file(path, "does not exist", "give a session folder or a session.toml"));
+    };
+    override_with(&mut description, options)?;
+    let (set, set_file) = keypoints::find(&description.keypoints, &[Path::new("")])?;
+    let rig = calibration::read(&description.calibration)?;
+    inputs.push(description.calibration.clone());
+    inputs.extend(set_file);
+    let mut trials = Vec::new();
+    let mut associations = Vec::new();
+    for trial in &description.trials {
+        let (trial, association) = read_trial(trial, &rig, &set)?;
+        trials.push(trial);
+        associations.push(association);
+    }
+    inputs.extend(description.trials.iter().flat_map(|trial| &trial.poses).filter(|p| !p.as_os_str().is_empty()).cloned());
+    let session = Session {
+        name: description.name.clone(),
+        rig,
+        z_up: description.up == Up::Z,
+        keypoints: set,
+        trials,
+        subject: description.subject.clone(),
+    };
+    Ok(Reading { session, description, associations, inputs })
+}
+
+fn override_with(description: &mut Description, options: &ReadOptions) -> Result<()> {
+    if let Some(stature) = options.stature {
+        if !(0.3..=2.8).contains(&stature) {
+            return Err(Error::input("--stature", format_args!("is {stature}"), "give the standing height in metres, 0.3 to 2.8"));
+        }
+        description.subject.stature = Some(stature);
+    }
+    if let Some(range) = options.frames.as_ref().filter(|range| range.is_empty()) {
+        return Err(Error::input("--frames", format_args!("{}..{} is no range", range.start, range.end), "give first..end, the end being one past the last frame"));
+    }
+    if let Some(rate_hz) = options.rate_hz {
+        check_rate(rate_hz, "--rate")?;
+    }
+    for trial in &mut description.trials {
+        trial.rate_hz = options.rate_hz.unwrap_or(trial.rate_hz);
+        trial.frames = options.frames.as_ref().map(|range| [range.start, range.end]).or(trial.frames);
+        trial.person = options.person.or(trial.person);
+    }
+    Ok(())
+}
+
+fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<(Trial, Association)> {
+    let place = format!("trial `{}`", trial.name);
+    if trial.poses.len() != rig.len() {
+        return Err(Error::input(
+            &place,
+            format_args!("{} folders of keypoints for {} calibrated cameras", trial.poses.len(), rig.len()),
+            "list one folder per camera of the calibration, in its order; \"\" for a camera that saw nothing",
+        ));
+    }
+    let mut folders = Vec::with_capacity(rig.len());
+    for pose in &trial.poses {
+        let empty = pose.as_os_str().is_empty();
+        folders.push(if empty { Folder::default() } else { openpose::read_folder(pose, set.points.len())? });
+    }
+    check_lengths(&folders, set, &place)?;
+    image_size::check(rig, &folders, &place)?;
+    let frames = frame_range(trial, &folders, rig.len() * set.points.len(), &place)?;
+    let first_frame = frames.start;
+    let count = usize::try_from(frames.end - frames.start).unwrap_or(0);
+    let cameras: Vec<Vec<Vec<Person>>> = folders
+        .into_iter()
+        .map(|mut folder| frames.clone().map(|frame| folder.frames.remove(&frame).unwrap_or_default()).collect())
+        .collect();
+    let sightings = Sightings { keypoints: set.points.len(), frames: count, cameras };
+    let (detections, association) = people::associate(rig, &sightings, trial.person.unwrap_or(0), &place)?;
+    log(trial, rig, count, &association);
+    Ok((Trial { name: trial.name.clone(), rate_hz: trial.rate_hz, first_frame, detections }, association))
+}
+
+fn log(trial: &TrialDescription, rig: &Rig, frames: usize, found: &Association) {
+    tracing::info!(
+        trial = %trial.name,
+        "{frames} frames, {} people (up to {} in one image); the subject is seen by two cameras or more in {} frames; \
+         {} detections exchanged, {} dropped, {} parts added",
+        found.people,
+        found.most_in_one_image,
+        found.frames_seen_by_two,
+        found.exchanged,
+        found.dropped,
+        found.merged,
+    );
+    for (camera, &seen) in rig.iter().zip(&found.frames_seen) {
+        tracing::info!(trial = %trial.name, camera = %camera.name, "sees the subject in {seen} of {frames} frames");
+    }
+    if found.returned > 0 {
+        tracing::warn!(trial = %trial.name, "somebody came back {} times after nobody was seen; taken to be the subject", found.returned);
+    }
+}
+
+/// That at least one person has as many numbers as the set asks for.
+fn check_lengths(folders: &[Folder], set: &KeypointSet, place: &str) -> Result<()> {
+    let expected = 3 * set.points.len();
+    let mut lengths: BTreeMap<usize, usize> = BTreeMap::new();
+    for (&length, &count) in folders.iter().flat_map(|folder| &folder.lengths) {
+        *lengths.entry(length).or_insert(0) += count;
+    }
+    let fitting = lengths.remove(&expected).unwrap_or(0);
+    let odd = folders.iter().find_map(|folder| folder.odd.as_ref());
+    let common = lengths.iter().max_by_key(|(_, count)| **count).map(|(length, _)| *length);
+    let strays: usize = folders.iter().map(|folder| folder.strays).sum();
+    if strays > 0 {
+        tracing::info!(%place, "{strays} files are no keypoint files and were passed over");
+    }
+    match (fitting, odd, common) {
+        (0, Some(file), Some(length)) => {
+            let sets = keypoints::names_with(length / 3);
+            let advice = if length % 3 != 0 {
+                "expected x, y, confidence of each point; write the files again with the detector".to_owned()
+            } else if sets.is_empty() {
+                format!("no built-in set has {} points; give a file that lists them with --keypoints FILE", length / 3)
+            } else {
+                format!("sets with {} points: {}; choose with --keypoints SET", length / 3, sets.join(", "))
+            };
+            Err(Error::input(
+                format_args!("{}, {place}", file.display()),
+                format_args!("every person has {length} numbers, but {} needs {expected} ({} points)", set.name, set.points.len()),
+                advice,
+            ))
+        }
+        (0, _, _) => Err(Error::input(
+            place,
+            "is empty: no camera has a frame with a person in it",
+            "run the pose estimation, or take the trial away",
+        )),
+        (_, Some(file), _) => {
+            let skipped: usize = lengths.values().sum();
+            tracing::warn!(%place, "{skipped} people have other than {expected} numbers and were skipped, first in {}", file.display());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The frames to take: from the first to the last that has a file, within what was asked for.
+fn frame_range(trial: &TrialDescription, folders: &[Folder], points_per_frame: usize, place: &str) -> Result<Range<i64>> {
+    let [from, to] = trial.frames.unwrap_or([i64::MIN, i64::MAX]);
+    let all = || folders.iter().flat_map(|folder| folder.frames.keys().copied());
+    let mut taken: Vec<i64> = all().filter(|frame| (from..to).contains(frame)).collect();
+    taken.sort_unstable();
+    taken.dedup();
+    let (Some(&first), Some(&last)) = (taken.first(), taken.last()) else {
+        let there = all().min().zip(all().max());
+        let there = there.map_or_else(|| "there are none".to_owned(), |(a, b)| format!("the files have {a} to {b}"));
+        return Err(Error::input(
+            place,
+            format_args!("no file has a frame from {from} to before {to}; {there}"),
+            "choose --frames A..B in the numbers of the file names",
+        ));
+    };
+    // Frame numbers are never negative, so that this cannot overflow.
+    let span = usize::try_from(last - first).unwrap_or(usize::MAX).saturating_add(1);
+    if span > taken.len().saturating_mul(SPARSEST) || span.saturating_mul(points_per_frame) > MOST_POINTS {
+        return Err(Error::input(
+            place,
+            format_args!("frame numbers run from {first} to {last}, for {} frames that have a file", taken.len()),
+            "name the files so that the last number counts the frames, or choose some with --frames A..B",
+        ));
+    }
+    Ok(first..last + 1)
+}
