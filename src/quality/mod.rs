@@ -1,5 +1,7 @@
 //! Figures from a result: reprojection error, sanity. No files.
 
 mod reprojection;
+mod sanity;
 
-pub use reprojection::{CameraReprojection, Reprojection};
+pub use reprojection::{COUNTED_CONFIDENCE, CameraReprojection, Reprojection, reprojection};
+pub use sanity::{HUMAN_HEIGHT, default_height, height_by_scale};

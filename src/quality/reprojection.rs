@@ -1,6 +1,7 @@
 //! Reprojection error, counted over **every** detection with confidence ≥ 0.3 of a keypoint that the model has a marker
 //! for; none is excluded.
 
+use crate::solve::PixelResidual;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -38,4 +39,89 @@ pub struct Reprojection {
     pub cameras: BTreeMap<String, CameraReprojection>,
     /// By keypoint name.
     pub keypoints: BTreeMap<String, CameraReprojection>,
+}
+
+/// Figures of one trial's residuals. `focal_px` is each camera's mean focal length.
+pub fn reprojection(
+    residuals: &[PixelResidual],
+    cameras: &[String],
+    focal_px: &[f64],
+    keypoints: &[String],
+) -> Reprojection {
+    let counted: Vec<&PixelResidual> = residuals.iter().filter(|r| r.weight >= COUNTED_CONFIDENCE).collect();
+    let of = |keep: &dyn Fn(&PixelResidual) -> bool| {
+        figures(counted.iter().filter(|r| keep(r)).map(|r| (r.squared_px.sqrt(), r.weight, r.depth / focal_px[r.camera])))
+    };
+    let named = |names: &[String], index: &dyn Fn(&PixelResidual) -> usize| {
+        names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| (name.clone(), of(&|r| index(r) == i)))
+            .filter(|(_, f)| f.observations > 0)
+            .collect()
+    };
+    Reprojection {
+        all: of(&|_| true),
+        cameras: named(cameras, &|r| r.camera),
+        keypoints: named(keypoints, &|r| r.keypoint),
+    }
+}
+
+/// Figures over `(pixels, confidence, metres per pixel)`.
+fn figures(rows: impl Iterator<Item = (f64, f64, f64)>) -> CameraReprojection {
+    let rows: Vec<(f64, f64, f64)> = rows.collect();
+    if rows.is_empty() {
+        return CameraReprojection::default();
+    }
+    let n = rows.len() as f64;
+    let mut px: Vec<f64> = rows.iter().map(|r| r.0).collect();
+    let mut mm: Vec<f64> = rows.iter().map(|r| r.0 * r.2.abs() * 1e3).collect();
+    let within = |limit: f64| rows.iter().filter(|r| r.0 <= limit).count() as f64 / n;
+    CameraReprojection {
+        observations: rows.len(),
+        median_px: median(&mut px),
+        mean_px: rows.iter().map(|r| r.0).sum::<f64>() / n,
+        weighted_mean_px: rows.iter().map(|r| r.0 * r.1).sum::<f64>() / rows.iter().map(|r| r.1).sum::<f64>(),
+        within_5_px: within(5.0),
+        within_10_px: within(10.0),
+        within_20_px: within(20.0),
+        median_mm: median(&mut mm),
+    }
+}
+
+/// Median; the mean of the middle two where their number is even. 0 of nothing.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    match n {
+        0 => 0.0,
+        _ if n % 2 == 1 => values[n / 2],
+        _ => 0.5 * (values[n / 2 - 1] + values[n / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_every_confident_detection() {
+        let row = |camera, squared_px: f64, weight| PixelResidual { frame: 0, camera, keypoint: 0, weight, squared_px, depth: 2.0 };
+        let rows = [row(0, 9.0, 1.0), row(0, 1e4, 0.5), row(1, 49.0, 0.3), row(1, 1.0, 0.29)];
+        let names = ["a".to_string(), "b".to_string()];
+        let r = reprojection(&rows, &names, &[1000.0, 500.0], &["k".to_string()]);
+        assert_eq!(r.all.observations, 3);
+        assert_eq!(r.all.median_px, 7.0);
+        assert!((r.all.mean_px - 110.0 / 3.0).abs() < 1e-12);
+        assert!((r.all.weighted_mean_px - (3.0 + 50.0 + 2.1) / 1.8).abs() < 1e-12);
+        assert!((r.all.within_5_px - 1.0 / 3.0).abs() < 1e-12);
+        assert!((r.cameras["b"].median_mm - 28.0).abs() < 1e-9);
+        assert_eq!(r.cameras["a"].observations, 2);
+    }
+
+    #[test]
+    fn nothing_seen_gives_zeros_not_nan() {
+        let r = reprojection(&[], &["a".to_string()], &[1.0], &[]);
+        assert_eq!(r, Reprojection::default());
+    }
 }
