@@ -6,6 +6,12 @@
 //!
 //! Camera axes: x right, y down, z forward (OpenCV). Lengths in metres, pixels from the top left corner.
 
+pub mod lens;
+mod polynomial;
+pub mod projection;
+
+pub use projection::{Projection, Projector};
+
 use nalgebra::{Isometry3, Vector3};
 use serde::{Deserialize, Serialize};
 
