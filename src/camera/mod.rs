@@ -6,7 +6,10 @@
 //!
 //! Camera axes: x right, y down, z forward (OpenCV). Lengths in metres, pixels from the top left corner.
 
-mod projection;
+pub mod lens;
+mod polynomial;
+pub mod projection;
+
 pub use projection::{Projection, Projector};
 
 use nalgebra::{Isometry3, Vector3};

@@ -1,65 +1,181 @@
-use super::{Camera, Distortion};
-use nalgebra::{Matrix2, Matrix2x3, Matrix3, Vector2, Vector3};
-#[derive(Debug, Clone)]
-pub struct Projector {
-    r: Matrix3<f64>,
-    t: Vector3<f64>,
-    f: [f64; 5],
-    d: Distortion,
-}
-#[derive(Debug, Clone, Copy)]
+//! Projection of a point into a camera, with its derivatives.
+//!
+//!     x_cam = R·p + t;   n = (x/z, y/z);   pixel = F·distort(n) + c,   F = [[fx, skew], [0, fy]]
+//!
+//!     A = F·∂distort/∂n                                                        // 2×2
+//!     ∂pixel/∂x_cam = A·[1 0 −x/z; 0 1 −y/z] / z                               // 2×3
+//!     ∂pixel/∂p = ∂pixel/∂x_cam · R                                            // 2×3
+//!     ∂pixel/∂δ = ∂pixel/∂x_cam · [−[x_cam]× | I]                              // 2×6
+//!
+//! `p` in world, metres; δ perturbs `camera_from_world` on the left, `x_cam' = exp(ω)·x_cam + v`, ordered `[ω; v]`.
+//! Points behind the camera, and points so far outside the image that the lens model no longer describes them
+//! ([`Lens`](super::lens::Lens)), have no projection.
+//!
+//! Source: Hartley & Zisserman 2004, §6; OpenCV documentation, `calib3d`.
+
+use super::lens::Lens;
+use super::{Camera, Intrinsics};
+use crate::math::se3;
+use nalgebra::{Matrix2x3, Matrix2x6, Matrix3, RowVector3, Vector2, Vector3, Vector6};
+
+/// Points nearer to the plane of the camera than this, or behind it, have no projection; metres.
+pub const MIN_DEPTH: f64 = 1e-3;
+
+/// Where a point appears, and how that changes.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Projection {
+    /// Pixel of the distorted image.
     pub pixel: Vector2<f64>,
+    /// Distance along the optical axis, metres.
     pub depth: f64,
+    /// Derivative in the point, world frame; px/m.
     pub d_pixel_d_point: Matrix2x3<f64>,
+    /// Derivative in a left perturbation of `camera_from_world`, `[rotation; translation]`; px/rad and px/m.
+    pub d_pixel_d_extrinsics: Matrix2x6<f64>,
 }
+
+/// A camera prepared for many projections: rotation as a matrix, limits of the lens model known. Allocates nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Projector {
+    rotation: Matrix3<f64>,
+    translation: Vector3<f64>,
+    intrinsics: Intrinsics,
+    lens: Lens,
+}
+
 impl Projector {
-    pub fn new(c: &Camera) -> Self {
-        let k = c.intrinsics;
+    /// Prepares a camera; a few microseconds, so keep it where a camera is used more than once.
+    pub fn new(camera: &Camera) -> Self {
         Self {
-            r: *c.camera_from_world.rotation.to_rotation_matrix().matrix(),
-            t: c.camera_from_world.translation.vector,
-            f: [k.fx, k.fy, k.cx, k.cy, k.skew],
-            d: c.distortion,
+            rotation: camera.camera_from_world.rotation.to_rotation_matrix().into_inner(),
+            translation: camera.camera_from_world.translation.vector,
+            intrinsics: camera.intrinsics,
+            lens: Lens::new(&camera.distortion),
         }
     }
-    pub fn project(&self, p: &Vector3<f64>) -> Option<Vector2<f64>> {
-        self.project_with_derivatives(p).map(|p| p.pixel)
+
+    /// The same lens with other extrinsics; costs a rotation matrix and nothing else.
+    pub fn with_extrinsics(&self, camera_from_world: &nalgebra::Isometry3<f64>) -> Self {
+        Self {
+            rotation: camera_from_world.rotation.to_rotation_matrix().into_inner(),
+            translation: camera_from_world.translation.vector,
+            ..*self
+        }
     }
-    pub fn project_with_derivatives(&self, p: &Vector3<f64>) -> Option<Projection> {
-        let c = self.r * p + self.t;
-        if c.z < 1e-3 {
+
+    /// The prepared lens model.
+    pub fn lens(&self) -> &Lens {
+        &self.lens
+    }
+
+    /// Coordinates of a world point in the camera, metres.
+    #[inline]
+    pub fn point_in_camera(&self, point_in_world: &Vector3<f64>) -> Vector3<f64> {
+        self.rotation * point_in_world + self.translation
+    }
+
+    /// Position of the optical centre in the world, metres.
+    pub fn centre_in_world(&self) -> Vector3<f64> {
+        -self.rotation.tr_mul(&self.translation)
+    }
+
+    /// Pixel of the distorted image at which a world point appears; `None` behind the camera or beyond the lens model.
+    #[inline]
+    pub fn project(&self, point_in_world: &Vector3<f64>) -> Option<Vector2<f64>> {
+        let x = self.point_in_camera(point_in_world);
+        if !(x.z > MIN_DEPTH) {
             return None;
         }
-        let iz = 1.0 / c.z;
-        let (x, y) = (c.x * iz, c.y * iz);
-        let (u, j) = match self.d {
-            Distortion::None => (Vector2::new(x, y), Matrix2::identity()),
-            Distortion::Rational([k1, k2, p1, p2, k3, k4, k5, k6]) => {
-                let r2 = x * x + y * y;
-                let num = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3));
-                let den = 1.0 + r2 * (k4 + r2 * (k5 + r2 * k6));
-                let g = num / den;
-                let dg = ((k1 + r2 * (2.0 * k2 + 3.0 * r2 * k3)) - g * (k4 + r2 * (2.0 * k5 + 3.0 * r2 * k6))) / den;
-                (
-                    Vector2::new(
-                        x * g + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x),
-                        y * g + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y,
-                    ),
-                    Matrix2::new(
-                        g + 2.0 * x * x * dg + 2.0 * p1 * y + 6.0 * p2 * x,
-                        2.0 * x * y * dg + 2.0 * p1 * x + 2.0 * p2 * y,
-                        2.0 * x * y * dg + 2.0 * p1 * x + 2.0 * p2 * y,
-                        g + 2.0 * y * y * dg + 6.0 * p1 * y + 2.0 * p2 * x,
-                    ),
-                )
-            }
-            Distortion::Fisheye(_) => return None,
-        };
-        let [fx, fy, cx, cy, s] = self.f;
-        let pixel = Vector2::new(fx * u.x + s * u.y + cx, fy * u.y + cy);
-        let k = Matrix2::new(fx, s, 0.0, fy) * j;
-        let n = Matrix2x3::new(iz, 0.0, -x * iz, 0.0, iz, -y * iz);
-        Some(Projection { pixel, depth: c.z, d_pixel_d_point: k * n * self.r })
+        let inverse_depth = 1.0 / x.z;
+        let d = self.lens.distort(&Vector2::new(x.x * inverse_depth, x.y * inverse_depth))?;
+        Some(self.pixel_from_distorted(&d))
+    }
+
+    /// The projection with its derivatives; `None` behind the camera or beyond the lens model.
+    #[inline]
+    pub fn project_with_derivatives(&self, point_in_world: &Vector3<f64>) -> Option<Projection> {
+        let x = self.point_in_camera(point_in_world);
+        if !(x.z > MIN_DEPTH) {
+            return None;
+        }
+        let inverse_depth = 1.0 / x.z;
+        let n = Vector2::new(x.x * inverse_depth, x.y * inverse_depth);
+        let (distorted, j) = self.lens.distort_with_jacobian(&n)?;
+        let k = &self.intrinsics;
+        let (fx, fy, skew) = (k.fx * inverse_depth, k.fy * inverse_depth, k.skew * inverse_depth);
+        // A / z, by rows.
+        let (a00, a01) = (fx * j.m11 + skew * j.m21, fx * j.m12 + skew * j.m22);
+        let (a10, a11) = (fy * j.m21, fy * j.m22);
+        let row_u = RowVector3::new(a00, a01, -(a00 * n.x + a01 * n.y));
+        let row_v = RowVector3::new(a10, a11, -(a10 * n.x + a11 * n.y));
+        let d_pixel_d_camera = Matrix2x3::from_rows(&[row_u, row_v]);
+        // Row d of −d·[x]× is x × d.
+        let d_pixel_d_extrinsics = Matrix2x6::new(
+            x.y * row_u.z - x.z * row_u.y,
+            x.z * row_u.x - x.x * row_u.z,
+            x.x * row_u.y - x.y * row_u.x,
+            row_u.x,
+            row_u.y,
+            row_u.z,
+            x.y * row_v.z - x.z * row_v.y,
+            x.z * row_v.x - x.x * row_v.z,
+            x.x * row_v.y - x.y * row_v.x,
+            row_v.x,
+            row_v.y,
+            row_v.z,
+        );
+        Some(Projection {
+            pixel: self.pixel_from_distorted(&distorted),
+            depth: x.z,
+            d_pixel_d_point: d_pixel_d_camera * self.rotation,
+            d_pixel_d_extrinsics,
+        })
+    }
+
+    /// Normalised, undistorted coordinates `(x/z, y/z)` of a pixel; `None` where no ray reaches that pixel.
+    pub fn undistort(&self, pixel: &Vector2<f64>) -> Option<Vector2<f64>> {
+        let k = &self.intrinsics;
+        let y = (pixel.y - k.cy) / k.fy;
+        let x = (pixel.x - k.cx - k.skew * y) / k.fx;
+        self.lens.undistort(&Vector2::new(x, y))
+    }
+
+    /// Unit vector in the world from the optical centre through a pixel.
+    pub fn direction_in_world(&self, pixel: &Vector2<f64>) -> Option<Vector3<f64>> {
+        let n = self.undistort(pixel)?;
+        Some(self.rotation.tr_mul(&Vector3::new(n.x, n.y, 1.0).normalize()))
+    }
+
+    #[inline]
+    fn pixel_from_distorted(&self, d: &Vector2<f64>) -> Vector2<f64> {
+        let k = &self.intrinsics;
+        Vector2::new(k.fx * d.x + k.skew * d.y + k.cx, k.fy * d.y + k.cy)
+    }
+}
+
+impl Camera {
+    /// This camera prepared for many projections.
+    pub fn projector(&self) -> Projector {
+        Projector::new(self)
+    }
+
+    /// [`Projector::project`] for a single point; in a loop keep the [`Projector`].
+    pub fn project(&self, point_in_world: &Vector3<f64>) -> Option<Vector2<f64>> {
+        self.projector().project(point_in_world)
+    }
+
+    /// [`Projector::project_with_derivatives`] for a single point; in a loop keep the [`Projector`].
+    pub fn project_with_derivatives(&self, point_in_world: &Vector3<f64>) -> Option<Projection> {
+        self.projector().project_with_derivatives(point_in_world)
+    }
+
+    /// [`Projector::undistort`] for a single pixel; in a loop keep the [`Projector`].
+    pub fn undistort(&self, pixel: &Vector2<f64>) -> Option<Vector2<f64>> {
+        self.projector().undistort(pixel)
+    }
+
+    /// This camera with its extrinsics moved by `[rotation; translation]`: `camera_from_world ← exp(δ)·camera_from_world`.
+    pub fn retract(&self, delta: &Vector6<f64>) -> Self {
+        Self { camera_from_world: se3::retract(&self.camera_from_world, delta), ..self.clone() }
     }
 }
