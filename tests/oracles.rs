@@ -2,7 +2,7 @@
 
 use kinefit::kinematics::{Frame, forward};
 use kinefit::skeleton::{Function, Motion, Offsets, Scales, Skeleton, read_marker_set, read_model};
-use nalgebra::{Rotation3, Vector3};
+use nalgebra::{Quaternion, Rotation3, UnitQuaternion, Vector3};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -173,4 +173,146 @@ fn bodies_and_markers_agree_with_opensim() {
             assert!(length < 1e-9 && angle < 1e-9, "{oracle}: {length:e} m, {angle:e}");
         }
     }
+}
+
+/// Our coordinates from MuJoCo's `qpos`: angles of a rotation where it has a quaternion.
+fn from_qpos(skeleton: &Skeleton, kinds: &[(String, String)], qpos: &[f64]) -> Vec<f64> {
+    let mut q = Vec::new();
+    let mut at = 0;
+    for (_, kind) in kinds {
+        if kind == "hinge" || kind == "slide" {
+            q.push(qpos[at]);
+            at += 1;
+            continue;
+        }
+        if kind == "free" {
+            q.extend(&qpos[at..at + 3]);
+            at += 3;
+        }
+        let rotor = skeleton.rotors.iter().find(|r| r.coordinates[0].index() == q.len()).expect("a rotor begins here");
+        let quat_wxyz = Quaternion::new(qpos[at], qpos[at + 1], qpos[at + 2], qpos[at + 3]);
+        let rotation = UnitQuaternion::new_normalize(quat_wxyz).to_rotation_matrix();
+        q.extend(rotor.angles_from_rotation(&rotation, [0.0; 3]).0);
+        at += 4;
+    }
+    assert_eq!((at, q.len()), (qpos.len(), skeleton.coordinates.len()));
+    q
+}
+
+#[test]
+fn bodies_and_sites_agree_with_mujoco() {
+    let cases = [
+        ("fkmj_loco_humanoid_torque", "mjcf/loco_humanoid_torque.xml"),
+        ("fkmj_mujoco_humanoid", "mjcf/humanoid.xml"),
+        ("fkmj_myo_legs", "mjcf/myo_sim/leg/myolegs.xml"),
+    ];
+    for (oracle, model) in cases {
+        let (Some(reference), Some(model)) =
+            (shared(&format!("oracles/mujoco/{oracle}.json")), shared(&format!("data/{model}")))
+        else {
+            return;
+        };
+        let (reference, skeleton) = (json(reference), read_model(&model).unwrap());
+        let joints = reference["joints"].as_array().unwrap();
+        let kinds: Vec<(String, String)> = joints
+            .iter()
+            .map(|j| (j["name"].as_str().unwrap().to_owned(), j["type"].as_str().unwrap().to_owned()))
+            .collect();
+        for joint in joints.iter().filter(|j| matches!(j["type"].as_str(), Some("hinge" | "slide"))) {
+            let c = &skeleton.coordinates[skeleton.coordinate(joint["name"].as_str().unwrap()).unwrap().index()];
+            let expected = joint["limited"].as_bool().unwrap().then(|| numbers(&joint["range"]));
+            assert_eq!(c.range.is_some(), expected.is_some(), "{}", c.name);
+            if let (Some(range), Some(expected)) = (c.range, expected) {
+                assert!((range[0] - expected[0]).abs() < 1e-9 && (range[1] - expected[1]).abs() < 1e-9, "{}", c.name);
+            }
+        }
+        let coupled = skeleton.coordinates.iter().filter(|c| c.coupling.is_some()).count();
+        let constant = skeleton.coordinates.iter().filter(|c| c.locked).count();
+        assert_eq!(coupled + constant, reference["equalities"].as_array().unwrap().len());
+        let (scales, offsets) = (Scales::ones(&skeleton), Offsets::zeros(&skeleton));
+        let rotors = skeleton.with_rotors();
+        let mut worst = (0.0f64, 0.0f64);
+        for (index, pose) in reference["poses"].as_array().unwrap().iter().enumerate() {
+            let mut q = from_qpos(&skeleton, &kinds, &numbers(&pose["qpos"]));
+            let given = q.clone();
+            skeleton.resolve_couplings(&mut q);
+            let broken = (0..q.len()).filter(|&i| (q[i] - given[i]).abs() > 1e-12).count();
+            if broken > 0 {
+                // The pose all joints start in ignores equalities; every other pose keeps them.
+                assert_eq!(index, 0, "{oracle}");
+                continue;
+            }
+            for s in [&skeleton, &rotors] {
+                let frame = kinematics(s, &scales, &offsets, &q);
+                let (bodies, sites) = (pose["bodies"].as_object().unwrap(), pose["sites"].as_object().unwrap());
+                assert_eq!((bodies.len(), sites.len()), (s.bodies.len(), s.markers.len()));
+                for (name, body) in bodies {
+                    let b = s.body(name).unwrap().index();
+                    worst.0 = worst.0.max((frame.origins[b] - vector(&body["p"])).norm());
+                    worst.1 = worst.1.max(rotation_error(&frame.rotations[b], &body["R"]));
+                }
+                for (name, point) in sites {
+                    let m = s.marker(name).unwrap().index();
+                    worst.0 = worst.0.max((frame.markers[m] - vector(point)).norm());
+                }
+            }
+        }
+        println!("{oracle}: {:.2e} m, {:.2e}", worst.0, worst.1);
+        assert!(worst.0 < 1e-9 && worst.1 < 1e-9, "{oracle}: {worst:?}");
+    }
+}
+
+#[test]
+fn the_walking_body_agrees_with_mujoco_scaled_and_not() {
+    let (Some(reference), Some(model)) =
+        (shared("oracles/mujoco/fkref_humanoid_torque.json"), shared("data/synthetic_walk_T100/humanoid_torque.xml"))
+    else {
+        return;
+    };
+    let (reference, skeleton) = (json(reference), read_model(&model).unwrap());
+    let names = |key: &str| -> Vec<String> {
+        reference["model"][key].as_array().unwrap().iter().map(|n| n.as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("body_names"), skeleton.bodies.iter().map(|b| b.name.clone()).collect::<Vec<_>>());
+    assert_eq!(names("jnt_names"), skeleton.coordinates.iter().map(|c| c.name.clone()).collect::<Vec<_>>());
+    assert_eq!(names("site_names"), skeleton.markers.iter().map(|m| m.name.clone()).collect::<Vec<_>>());
+    let limited = reference["model"]["jnt_limited"].as_array().unwrap();
+    for (c, l) in skeleton.coordinates.iter().zip(limited) {
+        assert_eq!(c.range.is_some(), l.as_bool().unwrap_or_else(|| l.as_f64() == Some(1.0)), "{}", c.name);
+    }
+    let ones = Scales::ones(&skeleton);
+    let scaled = &reference["scaled"];
+    let parameters = numbers(&scaled["s"]);
+    let mixed = Scales(
+        scaled["mixer"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| [1.0 + numbers(row).iter().zip(&parameters).map(|(a, b)| a * b).sum::<f64>(); 3])
+            .collect(),
+    );
+    let moved = Offsets(scaled["site_offset"].as_array().unwrap().iter().map(vector).collect());
+    let zero = Offsets::zeros(&skeleton);
+    let rotors = skeleton.with_rotors();
+    assert_eq!(rotors.rotors.len(), 1, "the pelvis turns as one");
+    let mut worst = 0.0f64;
+    for (i, case) in reference["cases"].as_array().unwrap().iter().enumerate() {
+        let q = numbers(&case["qpos"]);
+        for s in [&skeleton, &rotors] {
+            for (scales, offsets, bodies, sites) in [
+                (&ones, &zero, &case["xpos"], &case["site_xpos"]),
+                (&mixed, &moved, &scaled["xpos"][i], &scaled["site_xpos"][i]),
+            ] {
+                let frame = kinematics(s, scales, offsets, &q);
+                for (b, point) in bodies.as_array().unwrap().iter().enumerate() {
+                    worst = worst.max((frame.origins[b] - vector(point)).norm());
+                }
+                for (m, point) in sites.as_array().unwrap().iter().enumerate() {
+                    worst = worst.max((frame.markers[m] - vector(point)).norm());
+                }
+            }
+        }
+    }
+    println!("fkref_humanoid_torque: {worst:.2e} m");
+    assert!(worst < 1e-9, "{worst:e}");
 }

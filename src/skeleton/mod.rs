@@ -15,8 +15,7 @@
 //! `p_body + R_body·(s_body ∘ m + o)`.
 
 mod function;
-mod groups;
-pub use groups::{ScaleGroup, ScaleGroups};
+mod mjcf;
 mod osim;
 mod read;
 mod rotor;
@@ -267,6 +266,17 @@ pub struct Skeleton {
     pub rotors: Vec<Rotor>,
     /// Markers.
     pub markers: Vec<Marker>,
+}
+
+/// `outer ∘ inner`, without the wrapping where one of them is the identity.
+fn compose(outer: Function, inner: &Function) -> Function {
+    if inner.is_identity() {
+        outer
+    } else if outer.is_identity() {
+        inner.clone()
+    } else {
+        Function::Composite { outer: Box::new(outer), inner: Box::new(inner.clone()) }
+    }
 }
 
 impl Skeleton {

@@ -1,6 +1,6 @@
 //! Reading a model of either format.
 
-use super::{Skeleton, osim, xml};
+use super::{Skeleton, mjcf, osim, xml};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -24,6 +24,7 @@ pub fn read_model_str(label: &str, text: &str) -> Result<Skeleton> {
     };
     match root.as_str() {
         "OpenSimDocument" => osim::read(label, text),
+        "mujoco" | "mujocoinclude" => mjcf::read(label, text),
         other => Err(Error::input(
             label,
             format_args!("the outermost element is <{}>: neither an OpenSim nor a MuJoCo model", xml::shortened(other)),

@@ -174,6 +174,20 @@ pub(super) fn shortened(word: &str) -> String {
     if word.chars().count() <= 40 { word.to_owned() } else { word.chars().take(40).chain(['…']).collect() }
 }
 
+/// `text` with byte ranges replaced; ranges must not overlap, their order does not matter. Of two insertions at one place the first in the list comes first.
+pub(super) fn replaced(text: &str, mut edits: Vec<(std::ops::Range<usize>, String)>) -> String {
+    edits.sort_by_key(|(range, _)| range.start);
+    let mut made = String::with_capacity(text.len() + edits.iter().map(|(_, new)| new.len()).sum::<usize>());
+    let mut at = 0;
+    for (range, new) in edits {
+        made.push_str(&text[at..range.start]);
+        made.push_str(&new);
+        at = range.end;
+    }
+    made.push_str(&text[at..]);
+    made
+}
+
 /// The names nearest to `wanted`, for advice: at most three, by edit distance.
 pub(super) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     let wanted: Vec<char> = wanted.chars().take(64).flat_map(char::to_lowercase).collect();

@@ -5,7 +5,7 @@ use super::joint::{Axis, Joint, Offset};
 use crate::skeleton::xml::{self, Source, nearest};
 use crate::skeleton::{
     Body, BodyId, Coordinate, CoordinateId, Coupling, Function, GROUND, Marker, ModelSource, Motion, Operation, Rotor,
-    RotorId, Skeleton, UpAxis,
+    RotorId, Skeleton, UpAxis, compose,
 };
 use crate::{Error, Result};
 use nalgebra::Vector3;
@@ -211,17 +211,6 @@ fn couple(
         coordinates[dependent].coupling = Some(Coupling { independent: CoordinateId(at as u32), function });
     }
     Ok(())
-}
-
-/// `outer ∘ inner`, without the wrapping where one of them is the identity.
-pub(in crate::skeleton) fn compose(outer: Function, inner: &Function) -> Function {
-    if inner.is_identity() {
-        outer
-    } else if outer.is_identity() {
-        inner.clone()
-    } else {
-        Function::Composite { outer: Box::new(outer), inner: Box::new(inner.clone()) }
-    }
 }
 
 struct Compiler<'c, 'a, 'i> {

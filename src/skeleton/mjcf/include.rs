@@ -1,0 +1,75 @@
+//! `<include file="…"/>`: the content of another file's outermost element in its place, paths relative to the top-level file.
+
+use crate::skeleton::{read_text, xml};
+use crate::{Error, Result};
+use std::ops::Range;
+use std::path::Path;
+
+/// Includes within includes.
+const DEEPEST: usize = 20;
+/// Of the text with everything included.
+const LONGEST: usize = 512 << 20;
+
+/// The text with all includes expanded, and whether there were any.
+pub(super) fn expand(label: &str, text: &str) -> Result<(String, bool)> {
+    let folder = Path::new(label).parent().map(Path::to_path_buf).unwrap_or_default();
+    let expanded = expand_in(label, text, &folder, 0)?;
+    Ok(expanded.map_or_else(|| (text.to_owned(), false), |t| (t, true)))
+}
+
+fn expand_in(label: &str, text: &str, folder: &Path, depth: usize) -> Result<Option<String>> {
+    let document = xml::parse(label, text)?;
+    let source = xml::Source { label, document: &document };
+    let mut replacements: Vec<(Range<usize>, String)> = Vec::new();
+    let mut length = text.len();
+    for node in document.descendants().filter(|n| n.has_tag_name("include")) {
+        let file = node
+            .attribute("file")
+            .ok_or_else(|| source.error(node, "<include> names no file", "give it a file=\"…\""))?;
+        if node.has_children() {
+            return Err(source.error(node, "<include> has content of its own", "write <include file=\"…\"/>"));
+        }
+        if depth >= DEEPEST {
+            return Err(source.error(node, "files include each other in a circle", "remove one of the includes"));
+        }
+        let path = folder.join(file);
+        let included = read_text(&path).map_err(|e| {
+            source.error(node, format_args!("it includes a file that cannot be used: {e}"), "check the name")
+        })?;
+        let name = path.display().to_string();
+        let content = inner(&name, &included)?;
+        let content = expand_in(&name, &content, folder, depth + 1)?.unwrap_or(content);
+        // `inner` gives the content a root of its own, to be parsed; it is taken off again here.
+        let content = content.strip_prefix(ROOT.0).and_then(|c| c.strip_suffix(ROOT.1)).unwrap_or(&content).to_owned();
+        length += content.len();
+        if length > LONGEST {
+            return Err(Error::input(label, "with its includes the model is larger than any", "check the includes"));
+        }
+        replacements.push((node.range(), content));
+    }
+    if replacements.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(xml::replaced(text, replacements)))
+}
+
+const ROOT: (&str, &str) = ("<mujocoinclude>", "</mujocoinclude>");
+
+/// What stands inside a file's outermost element, in an outermost element without attributes.
+fn inner(label: &str, text: &str) -> Result<String> {
+    let document = xml::parse(label, text)?;
+    let root = document.root_element();
+    let source = xml::Source { label, document: &document };
+    if !matches!(root.tag_name().name(), "mujoco" | "mujocoinclude") {
+        return Err(source.error(
+            root,
+            "an included file's outermost element is <mujoco> or <mujocoinclude>",
+            "check that it is a MuJoCo file",
+        ));
+    }
+    let content = match (root.first_child(), root.last_child()) {
+        (Some(first), Some(last)) => &text[first.range().start..last.range().end],
+        _ => "",
+    };
+    Ok(format!("{}{content}{}", ROOT.0, ROOT.1))
+}
