@@ -7,6 +7,9 @@
 //! Camera axes: x right, y down, z forward (OpenCV). Lengths in metres, pixels from the top left corner.
 
 pub mod lens;
+pub mod calibration;
+mod triangulation;
+pub use triangulation::*;
 mod polynomial;
 pub mod projection;
 

@@ -1,5 +1,17 @@
 //! From a session to a fitted subject: initialise → pose → subject → cameras.
+//!
+//! [`fit_session`] minimises the equation of this library over everything at once, by stages that each start from the last: first trajectory and scales from the triangulated guess,
+//! then marker offsets, then the cameras. Between rounds the noise of each camera and keypoint and the smoothness of each coordinate
+//! are estimated from the residuals, so that nothing about detector or movement has to be known.
 
+mod build;
+mod initialise;
+mod options;
 mod outcome;
+mod result;
+mod stages;
 
+pub use build::ground_from_world;
+pub use options::{FitOptions, FitProgress, Stage};
 pub use outcome::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit};
+pub use stages::{default_skeleton, fit_session};

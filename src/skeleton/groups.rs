@@ -3,6 +3,7 @@ use super::{BodyId, Scales, Skeleton};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScaleGroup {
     pub name: String,
+    pub prior_sd: Option<f64>,
     pub members: Vec<(BodyId, [bool; 3])>,
 }
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +11,9 @@ pub struct ScaleGroups {
     pub groups: Vec<ScaleGroup>,
 }
 impl ScaleGroups {
+    pub fn default_for(_s: &Skeleton) -> Self { Self { groups: vec![] } }
+
+
     pub fn factors(&self, skeleton: &Skeleton, parameters: &[f64]) -> Scales {
         let mut s = Scales::ones(skeleton);
         for (g, p) in self.groups.iter().zip(parameters) {

@@ -15,6 +15,8 @@
 //! `p_body + R_body·(s_body ∘ m + o)`.
 
 mod function;
+mod groups;
+pub use groups::{ScaleGroup, ScaleGroups};
 mod mjcf;
 mod osim;
 mod read;

@@ -18,4 +18,4 @@ pub use covariance::{Uncertainty, uncertainty};
 pub use evidence::{EvidenceOptions, PixelResidual, update_noise, update_smoothness};
 pub use levenberg::{LevenbergMarquardt, SolveOptions, SolveOutcome, StopFlag, solve};
 pub use linearise::{Linearisation, linearise};
-pub use problem::{BorderLayout, Free, Hyperparameters, Parameters, Priors, Problem, TrialProblem};
+pub use problem::{BorderLayout, Free, Hyperparameters, Parameters, Priors, Problem, StaturePrior, TrialProblem};

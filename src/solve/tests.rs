@@ -129,6 +129,7 @@ fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
     let s = skeleton();
     let group = |name: &str, bodies: &[u32], axes| ScaleGroup {
         name: name.into(),
+        prior_sd: None,
         members: bodies.iter().map(|&b| (BodyId(b), axes)).collect(),
     };
     let groups = ScaleGroups {

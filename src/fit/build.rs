@@ -1,0 +1,198 @@
+//! From a session and a model to the solver's problem.
+
+use super::FitOptions;
+use crate::camera::{Camera, Rig};
+use crate::error::{Error, Result};
+use crate::kinematics::Mechanism;
+use crate::math::robust::RobustLoss;
+use crate::quality::height_by_scale;
+use crate::residual::reprojection::Observation;
+use crate::session::{Session, Trial};
+use crate::skeleton::{MarkerId, Motion, Skeleton, UpAxis};
+use crate::solve::{Free, Hyperparameters, Priors, Problem, StaturePrior, TrialProblem};
+use crate::trajectory::Layout;
+use nalgebra::{Matrix3, Rotation3};
+use std::sync::Arc;
+
+/// Standard deviation of a stature that a user states, metres: a measurement against a wall, with shoes or without.
+const STATURE_SD: f64 = 0.01;
+
+/// Third derivative of joint angles and positions that the smoothness starts from, rad/s³ and m/s³ (root mean square): brisk
+/// everyday movement. The data then decide, coordinate by coordinate.
+const JERK: (f64, f64) = (300.0, 30.0);
+
+/// A session made ready: the problem with nothing seen left out, and the names to speak of it.
+pub(super) struct Built {
+    pub problem: Problem,
+    pub ground_from_world: Rotation3<f64>,
+    /// Marker of each keypoint.
+    pub keypoint_markers: Vec<Option<MarkerId>>,
+    pub warnings: Vec<String>,
+}
+
+/// Rotation taking a session's world to the model's ground: verticals onto each other. Z-up to Y-up is the cyclic exchange that Pose2Sim and OpenSim
+/// users know: ground `(x, y, z)` = world `(y, z, x)`.
+pub fn ground_from_world(z_up: bool, up: UpAxis) -> Rotation3<f64> {
+    let cyclic = Matrix3::new(0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0);
+    match (z_up, up) {
+        (true, UpAxis::Y) => Rotation3::from_matrix_unchecked(cyclic),
+        (false, UpAxis::Z) => Rotation3::from_matrix_unchecked(cyclic.transpose()),
+        _ => Rotation3::identity(),
+    }
+}
+
+/// Cameras in the model's ground frame.
+pub(super) fn rig_in_ground(rig: &Rig, ground_from_world: &Rotation3<f64>) -> Rig {
+    let world_from_ground = nalgebra::Isometry3::from_parts(Default::default(), ground_from_world.inverse().into());
+    rig.iter().map(|c| Camera { camera_from_world: c.camera_from_world * world_from_ground, ..c.clone() }).collect()
+}
+
+pub(super) fn build(session: &Session, skeleton: &Skeleton, options: &FitOptions) -> Result<Built> {
+    let skeleton = skeleton.with_rotors();
+    let mut warnings = Vec::new();
+    let keypoint_markers: Vec<Option<MarkerId>> =
+        session.keypoints.points.iter().map(|k| k.marker.as_ref().and_then(|m| skeleton.marker(m))).collect();
+    let lacking: Vec<&str> = session
+        .keypoints
+        .points
+        .iter()
+        .zip(&keypoint_markers)
+        .filter(|(k, m)| k.marker.is_some() && m.is_none())
+        .map(|(k, _)| k.name.as_str())
+        .collect();
+    let mut markers: Vec<MarkerId> = keypoint_markers.iter().flatten().copied().collect();
+    markers.sort();
+    markers.dedup();
+    if markers.len() < 4 {
+        return Err(Error::input(
+            format_args!("model `{}` with keypoint set {}", skeleton.name, session.keypoints.name),
+            format_args!("the model has markers for {} of the set's keypoints; at least 4 are needed", markers.len()),
+            "give a marker set whose markers are named as the keypoints (--marker-set), or another keypoint set (--keypoints)",
+        ));
+    }
+    if !lacking.is_empty() {
+        warnings.push(format!(
+            "The model has no marker for {} of the keypoints: {}; they are not used.",
+            lacking.len(),
+            lacking.join(", ")
+        ));
+    }
+    let groups = match &options.scale_groups {
+        Some(g) => g.clone(),
+        None => crate::skeleton::ScaleGroups::default_for(&skeleton),
+    };
+    let mechanism = Arc::new(Mechanism::new(skeleton, groups));
+    let layout = Arc::new(Layout::new(&mechanism));
+    let ground_from_world = ground_from_world(session.z_up, mechanism.skeleton().up);
+    let slot_of: Vec<Option<u32>> = keypoint_markers
+        .iter()
+        .map(|m| m.and_then(|m| markers.binary_search(&m).ok()).map(|s| s as u32))
+        .collect();
+    let trials = session.trials.iter().map(|t| trial_problem(t, &slot_of)).collect();
+    let priors = priors(&mechanism, session, options);
+    let smoothness = starting_smoothness(&mechanism, effective_spacing(session, options));
+    let (cameras, keypoints) = (session.rig.len(), session.keypoints.points.len());
+    let problem = Problem {
+        rig: rig_in_ground(&session.rig, &ground_from_world),
+        markers,
+        trials,
+        free: Free { scales: true, offsets: false, cameras: vec![false; cameras] },
+        priors,
+        hyper: Hyperparameters {
+            sigma: vec![10.0; cameras * keypoints],
+            keypoints,
+            smoothness,
+            pixel_loss: options.loss,
+            point_loss: RobustLoss::StudentT { dof: 4.0 },
+        },
+        mechanism,
+        layout,
+    };
+    Ok(Built { problem, ground_from_world, keypoint_markers, warnings })
+}
+
+/// Knot spacing in seconds: as asked for, but at least a frame of the slowest trial.
+pub(super) fn effective_spacing(session: &Session, options: &FitOptions) -> f64 {
+    session.trials.iter().map(|t| 1.0 / t.rate_hz).fold(options.knot_spacing, f64::max)
+}
+
+/// Precision of third differences of controls `spacing` apart, per degree of freedom.
+pub(super) fn starting_smoothness(mechanism: &Mechanism, spacing: f64) -> Vec<f64> {
+    let in_rotors = mechanism.rotor_dofs().first().copied().unwrap_or(mechanism.dofs().len());
+    mechanism
+        .dofs()
+        .iter()
+        .enumerate()
+        .map(|(j, c)| {
+            let translation = j < in_rotors && mechanism.skeleton().coordinates[c.index()].motion == Motion::Translational;
+            let jerk = if translation { JERK.1 } else { JERK.0 };
+            (jerk * spacing.powi(3)).powi(-2)
+        })
+        .collect()
+}
+
+fn trial_problem(trial: &Trial, slot_of: &[Option<u32>]) -> TrialProblem {
+    let d = &trial.detections;
+    let mut order: Vec<(u32, usize)> = slot_of.iter().enumerate().filter_map(|(k, s)| s.map(|s| (s, k))).collect();
+    order.sort_unstable();
+    let mut observations = Vec::new();
+    let mut observation_start = Vec::with_capacity(d.frames + 1);
+    for f in 0..d.frames {
+        observation_start.push(observations.len());
+        for &(slot, k) in &order {
+            for c in 0..d.cameras {
+                let [u, v, weight] = d.get(c, f, k);
+                if weight > 0.0 {
+                    observations.push(Observation {
+                        slot,
+                        camera: c as u16,
+                        keypoint: k as u16,
+                        pixel: [u, v],
+                        weight,
+                    });
+                }
+            }
+        }
+    }
+    observation_start.push(observations.len());
+    TrialProblem {
+        times: (0..d.frames).map(|f| f as f64 / trial.rate_hz).collect(),
+        observations,
+        observation_start,
+        ..Default::default()
+    }
+}
+
+fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Priors {
+    let skeleton = mechanism.skeleton();
+    let coordinate = |c: &crate::skeleton::CoordinateId| &skeleton.coordinates[c.index()];
+    let stature = session.subject.stature.map(|measured| {
+        let (at_zero, by_scale) = height_by_scale(mechanism);
+        StaturePrior { at_zero, by_scale, measured, sd: STATURE_SD }
+    });
+    Priors {
+        scales: mechanism.groups().groups.iter().map(|g| (0.0, g.prior_sd.unwrap_or(options.scale_sd))).collect(),
+        offset_sd: options.offset_sd,
+        extrinsics: options.extrinsics,
+        pose: mechanism
+            .dofs()
+            .iter()
+            .map(|c| {
+                let c = coordinate(c);
+                // Where somebody stands is not known beforehand; how joints are usually held is, a little.
+                let free = c.motion == Motion::Translational || c.range.is_none();
+                (c.default, if free { f64::INFINITY } else { options.pose_sd })
+            })
+            .collect(),
+        limits: mechanism
+            .dofs()
+            .iter()
+            .map(|c| {
+                let c = coordinate(c);
+                let softness = if c.motion == Motion::Translational { 0.005 } else { options.limit_softness };
+                c.range.map(|r| (r, softness))
+            })
+            .collect(),
+        stature,
+    }
+}

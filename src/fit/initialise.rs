@@ -1,0 +1,302 @@
+//! A first guess that needs nothing from the user: triangulated keypoints, the subject's size, the root's pose by superposition, all joints by a robust
+//! fit of every sampled frame on its own.
+
+use super::build::{Built, effective_spacing};
+use super::FitOptions;
+use crate::camera::{Projector, triangulate_tmp};
+use crate::error::{Error, Result};
+use crate::kinematics::Frame;
+use crate::math::basis::Knots;
+use crate::residual::point::PointObservation;
+use crate::session::Session;
+use crate::skeleton::{Offsets, Operation};
+use crate::solve::{Parameters, Problem, SolveOptions, TrialProblem, solve};
+use crate::trajectory::{BSpline, Pose, Trajectory};
+use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
+use rayon::prelude::*;
+
+/// Frames are initialised at about this rate, and others by interpolation: enough for any movement to be followed.
+const SAMPLE_HZ: f64 = 15.0;
+
+/// Standard deviation of a triangulated keypoint as a marker's position, metres: detectors and the generic body's markers differ by centimetres.
+const POINT_SD: f64 = 0.02;
+
+/// Fewest points that fix a body in space.
+const MIN_POINTS: usize = 4;
+
+/// Triangulated points of a sampled frame.
+struct Sample {
+    time: f64,
+    points: Vec<PointObservation>,
+}
+
+/// First parameters of all trials, cameras as calibrated.
+pub(super) fn initialise(session: &Session, built: &Built, options: &FitOptions) -> Result<Parameters> {
+    let problem = &built.problem;
+    let projectors: Vec<Projector> = problem.rig.iter().map(Projector::new).collect();
+    let mut samples = Vec::new();
+    for (i, trial) in problem.trials.iter().enumerate() {
+        let rate = session.trials[i].rate_hz;
+        let stride = ((rate / SAMPLE_HZ).round() as usize).max(1);
+        let frames: Vec<usize> = (0..trial.times.len()).step_by(stride).collect();
+        let taken: Vec<Sample> = frames
+            .par_iter()
+            .map(|&f| Sample { time: trial.times[f], points: points(trial, f, &projectors) })
+            .filter(|s| s.points.len() >= MIN_POINTS)
+            .collect();
+        if taken.is_empty() {
+            return Err(Error::input(
+                format_args!("trial `{}`", session.trials[i].name),
+                format_args!("in no frame do two cameras see {MIN_POINTS} keypoints of the same person"),
+                "check that camera folders and calibration belong together and are in the same order",
+            ));
+        }
+        samples.push(taken);
+    }
+    let size = size(problem, &samples);
+    let scales = scales_of_size(problem, size);
+    let mut parameters = Parameters {
+        trajectories: Vec::new(),
+        offsets: vec![Vector3::zeros(); problem.markers.len()],
+        world_from_camera: problem.rig.iter().map(|c| c.camera_from_world.inverse()).collect(),
+        scales: scales.clone(),
+    };
+    // Every sampled frame on its own, all trials together so that they share the scales.
+    let mut frames = problem.clone();
+    frames.trials.clear();
+    for taken in &samples {
+        let mut trial = TrialProblem::default();
+        for s in taken {
+            trial.times.push(trial.times.len() as f64);
+            trial.point_start.push(trial.points.len());
+            trial.points.extend(&s.points);
+        }
+        trial.point_start.push(trial.points.len());
+        let poses = superpose(problem, &scales, taken);
+        let knots = Knots::independent(taken.len(), 1.0);
+        parameters.trajectories.push(BSpline::through(problem.layout.clone(), knots, |t| poses[t.round() as usize].clone()));
+        frames.trials.push(trial);
+    }
+    frames.free.scales = false;
+    let quick = SolveOptions {
+        max_iterations: 15,
+        decrement: 0.5,
+        damping: 1e-2,
+        stop: options.stop.clone(),
+        ..SolveOptions::default()
+    };
+    let outcome = solve(&frames, parameters, &quick);
+    frames.free.scales = true;
+    let outcome = solve(&frames, outcome.parameters, &quick);
+    let mut parameters = outcome.parameters;
+    let spacing = effective_spacing(session, options);
+    parameters.trajectories = parameters
+        .trajectories
+        .iter()
+        .zip(&samples)
+        .zip(&session.trials)
+        .map(|((found, taken), trial)| {
+            let times: Vec<f64> = taken.iter().map(|s| s.time).collect();
+            let poses: Vec<Pose> = (0..taken.len())
+                .map(|i| {
+                    let mut pose = problem.layout.default_pose();
+                    found.pose(i as f64, &mut pose);
+                    pose
+                })
+                .collect();
+            let knots = Knots::cubic(trial.detections.frames, trial.rate_hz, spacing);
+            BSpline::through(problem.layout.clone(), knots, |t| interpolate(&times, &poses, t))
+        })
+        .collect();
+    Ok(parameters)
+}
+
+/// Triangulates a frame's markers.
+fn points(trial: &TrialProblem, frame: usize, projectors: &[Projector]) -> Vec<PointObservation> {
+    let mut out = Vec::new();
+    for seen in trial.frame_observations(frame).chunk_by(|a, b| a.slot == b.slot) {
+        let rays: Vec<(usize, [f64; 3])> =
+            seen.iter().map(|o| (o.camera as usize, [o.pixel[0], o.pixel[1], o.weight])).collect();
+        if let Some(t) = triangulate_tmp(projectors, &rays) {
+            out.push(PointObservation { slot: seen[0].slot, position: t.point, weight: 1.0, sigma: POINT_SD });
+        }
+    }
+    out
+}
+
+/// Overall size of the subject relative to the model: the weighted median, over pairs of markers whose distance hardly depends on the pose, of
+/// measured over modelled distance.
+fn size(problem: &Problem, samples: &[Vec<Sample>]) -> f64 {
+    let skeleton = problem.mechanism.skeleton();
+    let pose = problem.layout.default_pose();
+    let mut frame = Frame::new(skeleton);
+    let scales = problem.mechanism.scales(&vec![0.0; problem.groups()]);
+    crate::kinematics::forward(skeleton, &scales, &Offsets::zeros(skeleton), &pose.q, &pose.rotors, &mut frame);
+    let place = |slot: usize| frame.markers[problem.markers[slot].index()];
+    let body = |slot: usize| skeleton.markers[problem.markers[slot].index()].body;
+    let near = |a: usize, b: usize| {
+        let (x, y) = (body(a), body(b));
+        x == y || skeleton.bodies[x.index()].parent == y || skeleton.bodies[y.index()].parent == x
+    };
+    let mut ratios: Vec<(f64, f64)> = Vec::new();
+    for a in 0..problem.markers.len() {
+        for b in 0..a {
+            let modelled = (place(a) - place(b)).norm();
+            // Short distances carry more of the detector's error than of the subject's size.
+            if !near(a, b) || modelled < 0.15 {
+                continue;
+            }
+            let mut measured: Vec<f64> = samples
+                .iter()
+                .flatten()
+                .filter_map(|s| {
+                    let at = |slot: usize| s.points.iter().find(|p| p.slot as usize == slot).map(|p| p.position);
+                    Some((at(a)? - at(b)?).norm())
+                })
+                .collect();
+            if measured.len() >= 3 {
+                ratios.push((crate::quality::median(&mut measured) / modelled, modelled));
+            }
+        }
+    }
+    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let half: f64 = ratios.iter().map(|r| r.1).sum::<f64>() / 2.0;
+    let mut sum = 0.0;
+    for (ratio, weight) in &ratios {
+        sum += weight;
+        if sum >= half {
+            return *ratio;
+        }
+    }
+    1.0
+}
+
+/// Scale parameters that make all bodies about `size` times the model's: least squares with the prior's weights.
+fn scales_of_size(problem: &Problem, size: f64) -> Vec<f64> {
+    let groups = &problem.mechanism.groups().groups;
+    let n = groups.len();
+    let mut h = nalgebra::DMatrix::<f64>::zeros(n, n);
+    let mut g = nalgebra::DVector::<f64>::zeros(n);
+    for b in 1..problem.mechanism.skeleton().bodies.len() {
+        let row = nalgebra::DVector::from_iterator(
+            n,
+            groups.iter().map(|g| if g.members.iter().any(|(m, _)| m.index() == b) { 1.0 } else { 0.0 }),
+        );
+        h += &row * row.transpose();
+        g += row * (size - 1.0);
+    }
+    for (i, (_, sd)) in problem.priors.scales.iter().enumerate() {
+        h[(i, i)] += 1e-4 / (sd * sd);
+    }
+    h.cholesky().map_or_else(|| vec![0.0; n], |c| c.solve(&g).iter().copied().collect())
+}
+
+/// Default poses with the root laid onto each frame's points (Kabsch), trunk markers first.
+fn superpose(problem: &Problem, scales: &[f64], samples: &[Sample]) -> Vec<Pose> {
+    let mechanism = &problem.mechanism;
+    let skeleton = mechanism.skeleton();
+    let (scales, offsets) = (mechanism.scales(scales), Offsets::zeros(skeleton));
+    let mut pose = problem.layout.default_pose();
+    let mut work = mechanism.workspace();
+    // The body that carries the root's rotation, and how many degrees of freedom lie between it and each body.
+    let root = skeleton
+        .bodies
+        .iter()
+        .position(|b| skeleton.operations[b.operations.clone()].iter().any(|o| matches!(o, Operation::Ball(r) if r.index() == 0)));
+    let mut beyond = vec![0usize; skeleton.bodies.len()];
+    for b in 1..skeleton.bodies.len() {
+        let own = if Some(b) == root { 0 } else { mechanism.body_columns(b).len() };
+        beyond[b] = beyond[skeleton.bodies[b].parent.index()] + own;
+    }
+    samples
+        .iter()
+        .map(|sample| {
+            let Some(root) = root else { return problem.layout.default_pose() };
+            pose.rotors.fill(Rotation3::identity());
+            mechanism.linearise(&scales, &offsets, &pose.q, &pose.rotors, &mut work);
+            let pairs: Vec<(Vector3<f64>, Vector3<f64>, f64)> = sample
+                .points
+                .iter()
+                .map(|p| {
+                    let m = problem.markers[p.slot as usize];
+                    let b = skeleton.markers[m.index()].body.index();
+                    (work.frame.markers[m.index()], p.position, 1.0 / (1.0 + beyond[b] as f64).powi(2))
+                })
+                .collect();
+            let mut out = pose.clone();
+            let Some((turn, _)) = kabsch(&pairs) else { return out };
+            // R_rotor ← (F⁻¹·turn·F)·R_rotor with F the frame before the rotation: its axes are those the rotor's tangent turns about.
+            let first = mechanism.rotor_dofs()[0];
+            let axes: Vec<Vector3<f64>> = mechanism
+                .body_columns(root)
+                .filter(|&k| (first..first + 3).contains(&mechanism.columns()[k].dof))
+                .map(|k| work.twists[k].fixed_rows::<3>(0).into_owned())
+                .collect();
+            let before = Rotation3::from_matrix_unchecked(Matrix3::from_columns(&axes));
+            out.rotors[0] = before.inverse() * turn * before * pose.rotors[0];
+            mechanism.linearise(&scales, &offsets, &out.q, &out.rotors, &mut work);
+            // Then slide it there along its own translations.
+            let total: f64 = pairs.iter().map(|p| p.2).sum();
+            let mut gap = Vector3::zeros();
+            for (p, pair) in sample.points.iter().zip(&pairs) {
+                gap += (pair.1 - work.frame.markers[problem.markers[p.slot as usize].index()]) * (pair.2 / total);
+            }
+            let slides: Vec<usize> = mechanism
+                .body_columns(root)
+                .filter(|&k| work.twists[k].fixed_rows::<3>(0).norm() == 0.0)
+                .collect();
+            let a = nalgebra::DMatrix::from_fn(3, slides.len(), |i, j| work.twists[slides[j]][3 + i]);
+            if let Ok(x) = a.svd(true, true).solve(&nalgebra::DVector::from_column_slice(gap.as_slice()), 1e-9) {
+                for (k, step) in slides.iter().zip(x.iter()) {
+                    out.q[problem.layout.coordinates[mechanism.columns()[*k].dof]] += step;
+                }
+            }
+            out
+        })
+        .collect()
+}
+
+/// The rotation and translation that best lay the first points onto the second (Kabsch 1976), by weight.
+fn kabsch(pairs: &[(Vector3<f64>, Vector3<f64>, f64)]) -> Option<(Rotation3<f64>, Vector3<f64>)> {
+    let total: f64 = pairs.iter().map(|p| p.2).sum();
+    if pairs.len() < 3 || total <= 0.0 {
+        return None;
+    }
+    let mean = |f: &dyn Fn(&(Vector3<f64>, Vector3<f64>, f64)) -> Vector3<f64>| {
+        pairs.iter().fold(Vector3::zeros(), |s, p| s + f(p) * p.2) / total
+    };
+    let (a, b) = (mean(&|p| p.0), mean(&|p| p.1));
+    let h: Matrix3<f64> = pairs.iter().fold(Matrix3::zeros(), |h, p| h + (p.1 - b) * (p.0 - a).transpose() * p.2);
+    let svd = h.svd(true, true);
+    let (u, vt) = (svd.u?, svd.v_t?);
+    let d = (u * vt).determinant().signum();
+    let r = u * Matrix3::from_diagonal(&Vector3::new(1.0, 1.0, d)) * vt;
+    let r = Rotation3::from_matrix_unchecked(r);
+    Some((r, b - r * a))
+}
+
+/// Between the two samples around `t`; the nearest one outside.
+fn interpolate(times: &[f64], poses: &[Pose], t: f64) -> Pose {
+    let after = times.partition_point(|&x| x < t);
+    if after == 0 {
+        return poses[0].clone();
+    }
+    if after == times.len() {
+        return poses[after - 1].clone();
+    }
+    let x = (t - times[after - 1]) / (times[after] - times[after - 1]);
+    let (a, b) = (&poses[after - 1], &poses[after]);
+    Pose {
+        q: a.q.iter().zip(&b.q).map(|(a, b)| a + x * (b - a)).collect(),
+        rotors: a
+            .rotors
+            .iter()
+            .zip(&b.rotors)
+            .map(|(a, b)| {
+                let (a, b) = (UnitQuaternion::from_rotation_matrix(a), UnitQuaternion::from_rotation_matrix(b));
+                // Half a turn apart has no shortest way; then the nearer of the two.
+                a.try_slerp(&b, x, 1e-9).unwrap_or(if x < 0.5 { a } else { b }).to_rotation_matrix()
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,268 @@
+//! From fitted parameters to what the user gets.
+
+use super::build::Built;
+use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit};
+use crate::camera::Camera;
+use crate::kinematics::{Frame, forward};
+use crate::math::so3;
+use crate::quality::{HUMAN_HEIGHT, Reprojection, default_height, reprojection};
+use crate::session::Session;
+use crate::skeleton::{Rotor, Skeleton};
+use crate::solve::{Parameters, PixelResidual, Problem, Uncertainty};
+use crate::trajectory::Trajectory;
+use nalgebra::{Isometry3, Matrix3, Rotation3, Vector3};
+
+/// Closer to its singularity than this an Euler angle gets no standard deviation, radians: there the angles' deviations grow without bound
+/// while the rotation's stay what they are.
+const NEAR_SINGULARITY: f64 = 0.1;
+
+/// A camera whose calibration is off by more than this and by more than `STALE_SIGNIFICANCE` standard deviations is called stale.
+const STALE_DEG: f64 = 0.5;
+/// Or its centre by more than this, millimetres.
+const STALE_MM: f64 = 40.0;
+
+pub(super) struct Finished {
+    pub parameters: Parameters,
+    pub uncertainty: Option<Uncertainty>,
+    pub before: Vec<Vec<PixelResidual>>,
+    pub converged: bool,
+    pub interrupted: bool,
+    pub iterations: usize,
+    pub history: Vec<f64>,
+    pub refined: bool,
+}
+
+pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, done: Finished) -> SessionFit {
+    let Built { problem, ground_from_world, keypoint_markers, mut warnings } = built;
+    let parameters = &done.parameters;
+    let scales = problem.all_scales(parameters);
+    let offsets = problem.all_offsets(parameters);
+    let height_m = default_height(&skeleton, &scales);
+    let residuals = problem.pixel_residuals(parameters);
+    let (status, reason) = verdict(&done, height_m);
+    let names: (Vec<String>, Vec<String>) = (
+        session.rig.iter().map(|c| c.name.clone()).collect(),
+        session.keypoints.points.iter().map(|k| k.name.clone()).collect(),
+    );
+    let trials = session
+        .trials
+        .iter()
+        .enumerate()
+        .map(|(i, trial)| {
+            let figures = |r: &[PixelResidual]| trial_figures(session, &names, r);
+            let kinematics = poses(&problem, &skeleton, parameters, done.uncertainty.as_ref(), i);
+            TrialFit {
+                name: trial.name.clone(),
+                status,
+                reason: reason.clone(),
+                rate_hz: trial.rate_hz,
+                first_frame: trial.first_frame,
+                time: problem.trials[i].times.clone(),
+                q: kinematics.q,
+                q_sd: kinematics.q_sd,
+                markers: kinematics.markers,
+                body_origins: kinematics.origins,
+                reprojection: figures(&residuals[i]),
+                reprojection_before: figures(&done.before[i]),
+                noise_px: noise(&problem, &residuals[i]),
+            }
+        })
+        .collect();
+    let cameras = camera_fits(&problem, parameters, done.uncertainty.as_ref());
+    if done.refined {
+        for c in cameras.iter().filter(|c| c.stale) {
+            warnings.push(format!(
+                "Camera {}: its calibration disagrees with the keypoints; it was corrected by {:.2}° and {:.0} mm. Check whether it was moved after calibration.",
+                c.name, c.rotation_change_deg, c.translation_change_mm
+            ));
+        }
+    }
+    let border = problem.border();
+    let sd = |at: Option<usize>| match (&done.uncertainty, at) {
+        (Some(u), Some(i)) => u.shared_variance(i).max(0.0).sqrt(),
+        _ => 0.0,
+    };
+    let scale_groups = problem
+        .mechanism
+        .groups()
+        .groups
+        .iter()
+        .enumerate()
+        .map(|(g, group)| ScaleFit {
+            group: group.name.clone(),
+            bodies: group.members.iter().map(|(b, _)| skeleton.bodies[b.index()].name.clone()).collect(),
+            factor: 1.0 + parameters.scales[g],
+            sd: sd(border.scales.map(|s| s + g)),
+        })
+        .collect();
+    let offset_fits = problem
+        .markers
+        .iter()
+        .enumerate()
+        .map(|(slot, &marker)| OffsetFit {
+            marker,
+            name: skeleton.markers[marker.index()].name.clone(),
+            offset: parameters.offsets[slot],
+            sd: Vector3::from_fn(|i, _| sd(border.offsets[slot].map(|o| o + i))),
+        })
+        .collect();
+    let back = Isometry3::from_parts(Default::default(), ground_from_world.into());
+    let rig = problem
+        .cameras(parameters)
+        .into_iter()
+        .map(|c| Camera { camera_from_world: c.camera_from_world * back, ..c })
+        .collect();
+    SessionFit {
+        name: session.name.clone(),
+        status,
+        reason,
+        warnings,
+        scales,
+        offsets,
+        scale_groups,
+        offset_fits,
+        height_m,
+        keypoints: names.1.into_iter().zip(keypoint_markers).collect(),
+        rig_before: session.rig.clone(),
+        rig,
+        ground_from_world,
+        cameras,
+        trials,
+        timings: Timings::default(),
+        iterations: done.iterations,
+        cost_history: done.history,
+        skeleton,
+    }
+}
+
+fn verdict(done: &Finished, height_m: f64) -> (Status, String) {
+    if !HUMAN_HEIGHT.contains(&height_m) {
+        return (
+            Status::Failed,
+            format!(
+                "the fitted body is {height_m:.2} m tall, which no person is; look at the calibration's unit and at whether all cameras see the same person"
+            ),
+        );
+    }
+    if done.interrupted {
+        return (Status::Usable, "stopped on request before convergence; the best so far".into());
+    }
+    if done.converged {
+        return (Status::Converged, "the objective can fall no further".into());
+    }
+    (Status::Usable, "stopped at the iteration limit, before convergence; allow more iterations to be sure".into())
+}
+
+fn trial_figures(session: &Session, names: &(Vec<String>, Vec<String>), residuals: &[PixelResidual]) -> Reprojection {
+    let focal: Vec<f64> = session.rig.iter().map(|c| 0.5 * (c.intrinsics.fx + c.intrinsics.fy)).collect();
+    reprojection(residuals, &names.0, &focal, &names.1)
+}
+
+fn noise(problem: &Problem, residuals: &[PixelResidual]) -> Vec<Vec<Option<f64>>> {
+    let mut seen = vec![vec![None; problem.hyper.keypoints]; problem.rig.len()];
+    for r in residuals {
+        seen[r.camera][r.keypoint] = Some(problem.hyper.sigma(r.camera, r.keypoint));
+    }
+    seen
+}
+
+struct Kinematics {
+    q: Vec<Vec<f64>>,
+    q_sd: Vec<Vec<Option<f64>>>,
+    markers: Vec<Vec<Vector3<f64>>>,
+    origins: Vec<Vec<Vector3<f64>>>,
+}
+
+/// Coordinates of every frame in the file's own terms, and positions from those very coordinates through the model as read: what another
+/// program will compute from the files.
+fn poses(problem: &Problem, skeleton: &Skeleton, parameters: &Parameters, u: Option<&Uncertainty>, trial: usize) -> Kinematics {
+    let fitted = problem.mechanism.skeleton();
+    let (scales, offsets) = (problem.all_scales(parameters), problem.all_offsets(parameters));
+    let mut pose = problem.layout.default_pose();
+    let mut frame = Frame::new(skeleton);
+    let mut near: Vec<[f64; 3]> = fitted.rotors.iter().map(|r| r.coordinates.map(|c| skeleton.coordinates[c.index()].default)).collect();
+    let mut out = Kinematics { q: Vec::new(), q_sd: Vec::new(), markers: Vec::new(), origins: Vec::new() };
+    for (f, &t) in problem.trials[trial].times.iter().enumerate() {
+        parameters.trajectories[trial].pose(t, &mut pose);
+        let mut q = pose.q.clone();
+        let mut sd: Vec<Option<f64>> = vec![None; q.len()];
+        if let Some(u) = u {
+            for (j, &c) in problem.layout.coordinates[..problem.layout.scalars()].iter().enumerate() {
+                sd[c] = Some(u.variances[trial][f][j].max(0.0).sqrt());
+            }
+        }
+        for (r, rotor) in fitted.rotors.iter().enumerate() {
+            let (angles, distance) = rotor.angles_from_rotation(&pose.rotors[r], near[r]);
+            near[r] = angles;
+            let deviations = u
+                .filter(|_| distance > NEAR_SINGULARITY)
+                .and_then(|u| angle_deviations(rotor, angles, &u.rotors[trial][f][r]));
+            for k in 0..3 {
+                let c = rotor.coordinates[k].index();
+                q[c] = angles[k];
+                sd[c] = deviations.map(|d| d[k]);
+            }
+        }
+        skeleton.resolve_couplings(&mut q);
+        for (i, c) in skeleton.coordinates.iter().enumerate() {
+            if c.locked && u.is_some() {
+                sd[i] = Some(0.0);
+            } else if let Some(k) = &c.coupling {
+                let (_, slope, _) = k.function.value_and_derivatives(q[k.independent.index()]);
+                sd[i] = sd[k.independent.index()].map(|s| s * slope.abs());
+            }
+        }
+        forward(skeleton, &scales, &offsets, &q, &skeleton.rotor_rotations(&q), &mut frame);
+        out.markers.push(frame.markers.clone());
+        out.origins.push(frame.origins.clone());
+        out.q.push(q);
+        out.q_sd.push(sd);
+    }
+    out
+}
+
+/// Standard deviations of the file's angles from the covariance of a left perturbation: `δ = E·dθ`, the columns of `E` being the axes as the earlier
+/// angles have turned them.
+fn angle_deviations(rotor: &Rotor, angles: [f64; 3], covariance: &Matrix3<f64>) -> Option<[f64; 3]> {
+    let mut r = Rotation3::identity();
+    let mut e = Matrix3::zeros();
+    for k in 0..3 {
+        e.set_column(k, &(r * rotor.axes[k].into_inner()));
+        r *= Rotation3::from_axis_angle(&rotor.axes[k], angles[k]);
+    }
+    let inverse = e.try_inverse()?;
+    let c = inverse * covariance * inverse.transpose();
+    Some([0, 1, 2].map(|k| c[(k, k)].max(0.0).sqrt()))
+}
+
+fn camera_fits(problem: &Problem, parameters: &Parameters, u: Option<&Uncertainty>) -> Vec<CameraFit> {
+    let border = problem.border();
+    problem
+        .rig
+        .iter()
+        .enumerate()
+        .map(|(c, camera)| {
+            let reference = camera.camera_from_world.inverse();
+            let here = &parameters.world_from_camera[c];
+            let rotation = so3::log_quaternion(&(here.rotation * reference.rotation.inverse())).norm().to_degrees();
+            let moved = (here.translation.vector - reference.translation.vector).norm() * 1e3;
+            let sd = u.zip(border.cameras[c]).map(|(u, first)| {
+                let centre = here.translation.vector;
+                let m = nalgebra::Matrix6::from_fn(|i, j| u.shared[(first + j) * border.columns + first + i]);
+                let d = crate::math::se3::d_moved_d_twist(&centre);
+                let position = d * m * d.transpose();
+                let rms = |trace: f64| (trace.max(0.0) / 3.0).sqrt();
+                (rms(m.fixed_view::<3, 3>(0, 0).trace()).to_degrees(), rms(position.trace()) * 1e3)
+            });
+            CameraFit {
+                name: camera.name.clone(),
+                rotation_change_deg: rotation,
+                translation_change_mm: moved,
+                clock_s: 0.0,
+                rotation_sd_deg: sd.map(|s| s.0),
+                translation_sd_mm: sd.map(|s| s.1),
+                stale: rotation > STALE_DEG || moved > STALE_MM,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,167 @@
+//! The stages of a fit.
+
+use super::build::{Built, build};
+use super::initialise::initialise;
+use super::result::{Finished, session_fit};
+use super::{FitOptions, SessionFit, Stage};
+use crate::error::{Error, Result};
+use crate::session::Session;
+use crate::skeleton::{Skeleton, read_model_str};
+use crate::solve::{
+    EvidenceOptions, Parameters, Problem, SolveOptions, SolveOutcome, solve, uncertainty, update_noise, update_smoothness,
+};
+use std::time::Instant;
+
+/// Change of the objective's scale below which another round of noise and smoothness estimates is not worth its time: relative change of the noise levels.
+const SETTLED: f64 = 0.01;
+
+/// Rounds of estimating noise and smoothness in the last stage.
+const MAX_ROUNDS: usize = 6;
+
+/// The built-in body.
+///
+/// # Errors
+/// Never in a release: the model is compiled in, and a test reads it.
+pub fn default_skeleton() -> Result<Skeleton> {
+    read_model_str("data/body.osim", include_str!("../../data/body.osim"))
+}
+
+/// Progress and interruption through the stages.
+struct Run<'a> {
+    options: &'a FitOptions,
+    history: Vec<f64>,
+    iterations: u64,
+    interrupted: bool,
+}
+
+impl Run<'_> {
+    fn say(&self, stage: Stage, share: f64) {
+        if let Some(p) = &self.options.progress {
+            p(stage, share, self.history.last().copied().unwrap_or(f64::NAN));
+        }
+    }
+
+    fn solve(&mut self, problem: &Problem, start: Parameters, iterations: u64, decrement: f64, damping: f64) -> SolveOutcome {
+        let options = SolveOptions {
+            max_iterations: iterations,
+            decrement,
+            damping,
+            stop: self.options.stop.clone(),
+            ..SolveOptions::default()
+        };
+        let outcome = solve(problem, start, &options);
+        self.history.extend(&outcome.history);
+        self.iterations += outcome.iterations;
+        self.interrupted |= outcome.interrupted;
+        outcome
+    }
+}
+
+/// Fits a session.
+///
+/// # Errors
+/// [`Error::Input`] where session and model cannot be fitted together (no markers for the keypoints, nobody seen by two cameras), [`Error::Fit`] where the fit breaks down. A fit
+/// that ends badly but in numbers is returned with its status and reason, not as an error.
+pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit> {
+    let begun = Instant::now();
+    let skeleton = match &options.skeleton {
+        Some(s) => s.clone(),
+        None => default_skeleton()?,
+    };
+    let mut run = Run { options, history: Vec::new(), iterations: 0, interrupted: false };
+    run.say(Stage::Initialise, 0.0);
+    let mut built = build(session, &skeleton, options)?;
+    let start = initialise(session, &built, options)?;
+    let initialised = begun.elapsed().as_secs_f64();
+    run.say(Stage::Pose, 0.1);
+    let before = built.problem.pixel_residuals(&start);
+    let solving = Instant::now();
+    let (parameters, converged) = stages(&mut run, &mut built, start)?;
+    let solved = solving.elapsed().as_secs_f64();
+
+    run.say(Stage::Covariance, 0.9);
+    let covariance = Instant::now();
+    let uncertainty = match options.covariance && !run.interrupted {
+        true => Some(uncertainty(&built.problem, &parameters).map_err(|e| {
+            Error::fit("covariance", e, "something is neither observed nor held by a prior; give more keypoints or a narrower prior")
+        })?),
+        false => None,
+    };
+    let mut fit = session_fit(
+        session,
+        skeleton,
+        built,
+        Finished {
+            parameters,
+            uncertainty,
+            before,
+            converged,
+            interrupted: run.interrupted,
+            iterations: run.iterations as usize,
+            history: run.history,
+            refined: options.refine_cameras,
+        },
+    );
+    fit.timings.initialise = initialised;
+    fit.timings.solve = solved;
+    fit.timings.covariance = covariance.elapsed().as_secs_f64();
+    fit.timings.total = begun.elapsed().as_secs_f64();
+    if let Some(p) = &options.progress {
+        p(Stage::Covariance, 1.0, fit.cost_history.last().copied().unwrap_or(f64::NAN));
+    }
+    Ok(fit)
+}
+
+/// Pose → subject → cameras. Returns the parameters and whether the last minimisation converged.
+fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parameters, bool)> {
+    let options = run.options;
+    let evidence = EvidenceOptions::default();
+    let problem = &mut built.problem;
+    let prior_smoothness = problem.hyper.smoothness.clone();
+
+    // Pose and scales, with a noise level that lets everything in.
+    problem.free.scales = true;
+    update_noise(problem, &start, &evidence);
+    let mut outcome = run.solve(problem, start, 4, 1.0, 1e-3);
+    update_noise(problem, &outcome.parameters, &evidence);
+    run.say(Stage::Subject, 0.25);
+
+    // Everything that will be free.
+    problem.free.offsets = options.offsets;
+    if options.refine_cameras {
+        problem.free.cameras.fill(true);
+        run.say(Stage::Cameras, 0.35);
+    }
+    outcome = run.solve(problem, outcome.parameters, 4, 1.0, 1e-4);
+    for round in 0..MAX_ROUNDS {
+        if run.interrupted {
+            break;
+        }
+        let old = problem.hyper.sigma.clone();
+        update_noise(problem, &outcome.parameters, &evidence);
+        update_smoothness(problem, &outcome.parameters, &prior_smoothness, &evidence);
+        let change = relative_change(&old, &problem.hyper.sigma);
+        outcome = run.solve(problem, outcome.parameters, 2, 0.1, outcome.damping);
+        run.say(Stage::Cameras, 0.4 + 0.4 * (round + 1) as f64 / MAX_ROUNDS as f64);
+        if change < SETTLED {
+            break;
+        }
+    }
+    if !run.interrupted {
+        outcome = run.solve(problem, outcome.parameters, options.max_iterations, 1e-3, outcome.damping);
+    }
+    if !outcome.cost.is_finite() {
+        return Err(Error::fit(
+            "cameras",
+            "the objective is not a number",
+            "look at the calibration: camera positions and focal lengths must be in metres and pixels",
+        ));
+    }
+    Ok((outcome.parameters, outcome.converged))
+}
+
+/// Root mean square of the relative changes.
+fn relative_change(old: &[f64], new: &[f64]) -> f64 {
+    let sum: f64 = old.iter().zip(new).map(|(a, b)| ((b - a) / a).powi(2)).sum();
+    (sum / old.len().max(1) as f64).sqrt()
+}
