@@ -303,3 +303,124 @@ fn invert_monotone(target: f64, max: f64, f: impl Fn(f64) -> (f64, f64)) -> Opti
     // Newton's steps alternate between neighbours within rounding of the root.
     ((f(x).0 - target).abs() <= INVERSE_TOLERANCE * (1.0 + target)).then_some(x)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lenses() -> Vec<Lens> {
+        [
+            Distortion::None,
+            Distortion::Rational([-0.28, 0.09, 0.001, -0.0005, 0.0, 0.0, 0.0, 0.0]),
+            Distortion::Rational([-0.28, 0.09, 0.001, -0.0005, -0.012, 0.0, 0.0, 0.0]),
+            Distortion::Rational([0.1, -0.05, 0.001, -0.0005, 0.01, 0.12, -0.03, 0.02]),
+            Distortion::Rational([0.3, 0.0, 0.05, -0.03, 0.0, 0.0, 0.0, 0.0]),
+            Distortion::Fisheye([0.02, -0.01, 0.003, -0.001]),
+            Distortion::Fisheye([-0.3, 0.1, 0.0, 0.0]),
+        ]
+        .iter()
+        .map(Lens::new)
+        .collect()
+    }
+
+    /// Points over the disc of a lens, or over radius 3 where that is smaller.
+    fn in_disc(lens: &Lens, fraction: f64, angle: f64) -> Vector2<f64> {
+        let r = fraction * lens.max_radius().min(3.0);
+        Vector2::new(r * angle.cos(), r * angle.sin())
+    }
+
+    proptest! {
+        #[test]
+        fn undistort_undoes_distort(which in 0..7usize, fraction in 0.0..0.98f64, angle in 0.0..6.3f64) {
+            let lens = lenses()[which];
+            let n = in_disc(&lens, fraction, angle);
+            let back = lens.undistort(&lens.distort(&n).unwrap()).unwrap();
+            // The inverse amplifies the tolerance of 1e-13·(1 + ‖d‖) by 1/f', at most 1/MIN_SLOPE.
+            prop_assert!((back - n).norm() < 1e-10 * (1.0 + n.norm()), "{n} {back}");
+        }
+
+        #[test]
+        fn jacobian_is_the_derivative(which in 0..7usize, fraction in 0.0..0.98f64, angle in 0.0..6.3f64) {
+            let lens = lenses()[which];
+            let n = in_disc(&lens, fraction, angle);
+            let (_, j) = lens.distort_with_jacobian(&n).unwrap();
+            let h = 1e-6;
+            for (k, e) in [Vector2::x(), Vector2::y()].iter().enumerate() {
+                let numeric = (lens.distort(&(n + e * h)).unwrap() - lens.distort(&(n - e * h)).unwrap()) / (2.0 * h);
+                // Rounding 1e-16/h, truncation h²·f'''.
+                prop_assert!((numeric - j.column(k)).norm() < 1e-8 * (1.0 + j.norm()), "{j} {numeric}");
+            }
+        }
+
+        #[test]
+        fn the_image_never_folds_back(
+            k in prop::array::uniform8(-0.5..0.5f64),
+            a in (0.0..1.0f64, 0.0..6.3f64),
+            b in (0.0..1.0f64, 0.0..6.3f64),
+        ) {
+            let [k1, k2, p1, p2, k3, k4, k5, k6] = k;
+            let lens = Lens::new(&Distortion::Rational([k1, k2, 0.1 * p1, 0.1 * p2, k3, k4, k5, k6]));
+            let (a, b) = (in_disc(&lens, a.0, a.1), in_disc(&lens, b.0, b.1));
+            let (image_a, image_b) = (lens.distort(&a).unwrap(), lens.distort(&b).unwrap());
+            // A map with a positive definite Jacobian on a convex set is monotone along every chord.
+            prop_assert!((a - b).dot(&(image_a - image_b)) >= 0.0);
+            prop_assert!(lens.distort_with_jacobian(&a).unwrap().1.determinant() > 0.0);
+        }
+
+        #[test]
+        fn hostile_lenses_and_points_give_an_answer(
+            k in prop::array::uniform8(prop::num::f64::ANY),
+            x in prop::num::f64::ANY,
+            y in prop::num::f64::ANY,
+        ) {
+            for d in [Distortion::Rational(k), Distortion::Fisheye([k[0], k[1], k[2], k[3]])] {
+                let lens = Lens::new(&d);
+                let _ = (lens.distort(&Vector2::new(x, y)), lens.undistort(&Vector2::new(x, y)));
+                let _ = lens.undistort(&Vector2::new(0.1, 0.2));
+            }
+        }
+    }
+
+    #[test]
+    fn a_barrel_ends_at_its_fold() {
+        // f = r − r³/3, f' = 1 − r² = MIN_SLOPE.
+        let lens = Lens::new(&Distortion::Rational([-1.0 / 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]));
+        let expected = (1.0 - MIN_SLOPE).sqrt();
+        assert!((lens.max_radius() - expected).abs() < 1e-12, "{}", lens.max_radius());
+        assert!(lens.distort(&Vector2::new(expected - 1e-9, 0.0)).is_some());
+        assert!(lens.distort(&Vector2::new(expected + 1e-9, 0.0)).is_none());
+        // f never exceeds 2/3: no ray reaches a pixel beyond.
+        assert!(lens.undistort(&Vector2::new(0.0, 0.67)).is_none());
+        assert!(lens.undistort(&Vector2::new(0.0, 0.66)).is_some());
+    }
+
+    #[test]
+    fn a_pole_ends_the_lens() {
+        // Denominator 1 − s/4 vanishes at r = 2.
+        let lens = Lens::new(&Distortion::Rational([0.0, 0.0, 0.0, 0.0, 0.0, -0.25, 0.0, 0.0]));
+        assert!(lens.max_radius() < 2.0 && lens.max_radius() > 1.9);
+    }
+
+    #[test]
+    fn fisheye_on_its_axis() {
+        let lens = Lens::new(&Distortion::Fisheye([0.02, -0.01, 0.003, -0.001]));
+        let (d, j) = lens.distort_with_jacobian(&Vector2::zeros()).unwrap();
+        assert_eq!(d, Vector2::zeros());
+        assert_eq!(j, Matrix2::identity());
+        assert_eq!(lens.undistort(&Vector2::zeros()), Some(Vector2::zeros()));
+        // Series and closed form meet: the closed form of g' loses 1e-16/s of its value.
+        let r = SMALL_RADIUS2.sqrt();
+        let (inside, outside) = (lens.radial(r * r * 0.999), lens.radial(r * r * 1.001));
+        assert!((inside.0 - outside.0).abs() < 1e-11);
+        assert!((inside.1 - outside.1).abs() < 1e-6);
+    }
+
+    #[test]
+    fn fisheye_inverse_reaches_wide_angles() {
+        let lens = Lens::new(&Distortion::Fisheye([0.02, -0.01, 0.003, -0.001]));
+        let n = Vector2::new(80f64.to_radians().tan(), 0.0);
+        let back = lens.undistort(&lens.distort(&n).unwrap()).unwrap();
+        assert!((back - n).norm() < 1e-11 * n.norm_squared());
+    }
+}

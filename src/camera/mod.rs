@@ -6,6 +6,7 @@
 //!
 //! Camera axes: x right, y down, z forward (OpenCV). Lengths in metres, pixels from the top left corner.
 
+pub mod calibration;
 pub mod lens;
 pub mod calibration;
 mod triangulation;

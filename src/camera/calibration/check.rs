@@ -1,0 +1,180 @@
+//! What every calibration must satisfy, whatever file it came from.
+
+use crate::camera::{Camera, Distortion, Intrinsics, Rig};
+use crate::error::{Error, Result};
+use nalgebra::{Isometry3, Matrix3, Rotation3, Translation3, UnitQuaternion, Vector3};
+
+/// Cameras further apart than this, in metres, are not a room or a pitch but numbers in millimetres (whose rigs, seen as
+/// metres, are hundreds wide).
+pub(super) const MAX_SPREAD: f64 = 100.0;
+/// How far from orthonormal a printed rotation matrix may be: three digits.
+const ROTATION_TOLERANCE: f64 = 1e-3;
+/// Larger distortion coefficients are garbage, and overflow when raised to powers.
+const MAX_COEFFICIENT: f64 = 1e6;
+
+/// A camera's numbers as a file gives them.
+pub(super) struct Raw {
+    pub name: String,
+    pub size: [f64; 2],
+    /// 3×3, by rows.
+    pub matrix: [[f64; 3]; 3],
+    pub distortions: Vec<f64>,
+    pub fisheye: bool,
+    pub rotation: UnitQuaternion<f64>,
+    /// Metres.
+    pub translation: Vector3<f64>,
+}
+
+/// The place of a camera in a file.
+pub(super) fn place(file: &str, camera: &str) -> String {
+    format!("{file}: camera {camera}")
+}
+
+/// Checks one camera.
+pub(super) fn camera(raw: Raw, file: &str) -> Result<Camera> {
+    let place = place(file, &raw.name);
+    if raw.name.trim().is_empty() {
+        return Err(Error::input(file, "a camera has an empty name", "give every camera a name"));
+    }
+    if !raw.size.iter().all(|s| s.is_finite() && *s > 0.0) {
+        return Err(Error::input(
+            place,
+            format_args!("the image size is {} x {}, expected positive numbers of pixels", raw.size[0], raw.size[1]),
+            "enter the width and height of the images the camera was calibrated with",
+        ));
+    }
+    let [[fx, skew, cx], [m10, fy, cy], last] = raw.matrix;
+    if ![fx, skew, cx, m10, fy, cy].iter().chain(&last).all(|x| x.is_finite()) {
+        return Err(Error::input(place, "the camera matrix holds NaN or infinity", "calibrate this camera again"));
+    }
+    if m10 != 0.0 || last != [0.0, 0.0, 1.0] {
+        return Err(Error::input(
+            place,
+            format_args!(
+                "`matrix` is not a camera matrix: its second row must begin with 0 and its third be 0, 0, 1 (found {m10} and {last:?})"
+            ),
+            "write it by rows as [[fx, skew, cx], [0, fy, cy], [0, 0, 1]]",
+        ));
+    }
+    if fx <= 0.0 || fy <= 0.0 {
+        return Err(Error::input(
+            place,
+            format_args!("the focal lengths are {fx} and {fy} px, expected positive numbers"),
+            "calibrate this camera again",
+        ));
+    }
+    if !raw.translation.iter().all(|x| x.is_finite()) || !raw.rotation.coords.iter().all(|x| x.is_finite()) {
+        return Err(Error::input(
+            place,
+            "its rotation or translation holds NaN or infinity",
+            "calibrate the camera positions again",
+        ));
+    }
+    let distortion = distortion(&raw, &place)?;
+    Ok(Camera {
+        name: raw.name,
+        size: raw.size,
+        intrinsics: Intrinsics { fx, fy, cx, cy, skew },
+        distortion,
+        camera_from_world: Isometry3::from_parts(Translation3::from(raw.translation), raw.rotation),
+    })
+}
+
+fn distortion(raw: &Raw, place: &str) -> Result<Distortion> {
+    let k = raw.distortions.as_slice();
+    if !k.iter().all(|x| x.abs() <= MAX_COEFFICIENT) {
+        return Err(Error::input(
+            place,
+            "its distortion coefficients are not plausible numbers (NaN, infinite or above a million)",
+            "calibrate this camera again",
+        ));
+    }
+    match (raw.fisheye, k) {
+        (true, []) => Ok(Distortion::Fisheye([0.0; 4])),
+        (true, &[k1, k2, k3, k4]) => Ok(Distortion::Fisheye([k1, k2, k3, k4])),
+        (true, _) => Err(Error::input(
+            place,
+            format_args!("a fisheye lens has 4 distortion coefficients, found {}", k.len()),
+            "write k1, k2, k3, k4, or set fisheye = false",
+        )),
+        (false, k) if matches!(k.len(), 0 | 4 | 5 | 8) => {
+            if k.iter().all(|&x| x == 0.0) {
+                return Ok(Distortion::None);
+            }
+            let mut all = [0.0; 8];
+            all[..k.len()].copy_from_slice(k);
+            Ok(Distortion::Rational(all))
+        }
+        (false, k) => Err(Error::input(
+            place,
+            format_args!("expected 0, 4, 5 or 8 distortion coefficients, found {}", k.len()),
+            "write them in OpenCV's order k1, k2, p1, p2, k3, k4, k5, k6",
+        )),
+    }
+}
+
+/// The rotation nearest to a printed matrix, which must be one up to its printed digits.
+pub(super) fn rotation(matrix: &Matrix3<f64>, place: &str) -> Result<UnitQuaternion<f64>> {
+    let error = (matrix * matrix.transpose() - Matrix3::identity()).norm();
+    if !(error < ROTATION_TOLERANCE) {
+        return Err(Error::input(
+            place,
+            "its rotation matrix is no rotation: its rows are not of length 1 and at right angles",
+            "export the calibration again",
+        ));
+    }
+    if matrix.determinant() < 0.0 {
+        return Err(Error::input(
+            place,
+            "its rotation matrix is mirrored (determinant −1): this camera would see the world as in a mirror",
+            "export the calibration again; an axis was probably negated by hand or by a conversion",
+        ));
+    }
+    // The polar factor U·Vᵀ is the nearest rotation in the Frobenius norm.
+    let svd = matrix.svd(true, true);
+    let nearest = match (svd.u, svd.v_t) {
+        (Some(u), Some(v_t)) => u * v_t,
+        _ => *matrix,
+    };
+    Ok(UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(nearest)))
+}
+
+/// The largest distance between two camera centres, or of a lone camera from the origin; in the file's unit.
+pub(super) fn spread(rig: &[Camera]) -> f64 {
+    let centres: Vec<_> = rig.iter().map(Camera::centre_in_world).collect();
+    match centres.as_slice() {
+        [one] => one.norm(),
+        all => {
+            all.iter().enumerate().flat_map(|(i, a)| all[..i].iter().map(move |b| (a - b).norm())).fold(0.0, f64::max)
+        }
+    }
+}
+
+/// Checks what concerns the cameras together.
+pub(super) fn rig(rig: &Rig, file: &str) -> Result<()> {
+    if rig.is_empty() {
+        return Err(Error::input(
+            file,
+            "holds no cameras",
+            "expected a table per camera with size, matrix, distortions, rotation and translation",
+        ));
+    }
+    let mut names: Vec<_> = rig.iter().map(|c| c.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Error::input(
+            file,
+            format_args!("two cameras are called {}", pair[0]),
+            "give every camera a name of its own",
+        ));
+    }
+    let spread = spread(rig);
+    if spread > MAX_SPREAD {
+        return Err(Error::input(
+            file,
+            format_args!("the cameras are up to {spread:.0} m apart: this looks like millimetres, expected metres"),
+            "divide every translation by 1000",
+        ));
+    }
+    Ok(())
+}
