@@ -46,8 +46,7 @@ impl Config {
         let stated = |value| Stated { value, file: file.clone() };
         Ok(Self {
             rate_hz: rate(get("project", "frame_rate"), &file)?.map(stated),
-            keypoints: keypoints(get("pose", "pose_model"), &file)?
-                .map(|value| Stated { value, file: file.clone() }),
+            keypoints: keypoints(get("pose", "pose_model"), &file)?.map(|value| Stated { value, file: file.clone() }),
             frames: frames(get("project", "frame_range"), &file)?,
             file: Some(file),
         })
@@ -111,7 +110,8 @@ mod tests {
 
     #[test]
     fn what_is_stated_is_read_and_what_is_left_open_is_not() {
-        let config = read("[project]\nframe_rate = 59.94\nframe_range = [2, 9]\n[pose]\npose_model = 'HALPE_26'\n").unwrap();
+        let config =
+            read("[project]\nframe_rate = 59.94\nframe_range = [2, 9]\n[pose]\npose_model = 'HALPE_26'\n").unwrap();
         assert_eq!(config.rate_hz.map(|rate| rate.value), Some(59.94));
         assert_eq!(config.keypoints.map(|set| set.value).as_deref(), Some("HALPE_26"));
         assert_eq!(config.frames, Some([2, 9]));

@@ -111,13 +111,14 @@ impl Description {
     /// A place that cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        // A path that is not below the folder must not depend on it: then it is written in full.
+        // Elsewhere a path would depend on where the command runs, and is written in full.
         let relative = |path: &Path| match path.strip_prefix(folder) {
-            Ok(below) if !folder.as_os_str().is_empty() || below.is_absolute() => below.to_path_buf(),
-            _ => std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()),
+            Ok(below) => below.to_path_buf(),
+            Err(_) => std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()),
         };
         let output = |error| Error::output(path, error);
-        let body = toml::to_string(&self.clone().rebased(relative)).map_err(|error| output(std::io::Error::other(error)))?;
+        let body =
+            toml::to_string(&self.clone().rebased(relative)).map_err(|error| output(std::io::Error::other(error)))?;
         let temporary = path.with_extension("toml.part");
         fs::write(&temporary, body).map_err(output)?;
         fs::rename(&temporary, path).map_err(output)
@@ -161,7 +162,10 @@ impl Description {
             }
             check_rate(trial.rate_hz, format_args!("{}{place}", path.display()))?;
             if let Some([first, end]) = trial.frames.filter(|[first, end]| end <= first) {
-                return refuse(&place, format!("frames = [{first}, {end}] is no range; expected [first, one past the last]"));
+                return refuse(
+                    &place,
+                    format!("frames = [{first}, {end}] is no range; expected [first, one past the last]"),
+                );
             }
         }
         Ok(())
@@ -214,7 +218,10 @@ mod tests {
         description.write(&path).unwrap();
         assert_eq!(Description::read(&path).unwrap(), description);
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains("\"walk/pose/cam1_json\", \"\"") && !text.contains(dir.path().to_str().unwrap()), "{text}");
+        assert!(
+            text.contains("\"walk/pose/cam1_json\", \"\"") && !text.contains(dir.path().to_str().unwrap()),
+            "{text}"
+        );
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
@@ -238,9 +245,9 @@ mod tests {
             ("stature = 1.73", "stature = 173.0", "metres"),
             ("59.94", "nan", "NaN Hz"),
             ("59.94", "0.0", "0 Hz"),
-            ("59.94", "\"fast\"", "line 11"),
+            ("59.94", "\"fast\"", "line 12"),
             ("[3, 9]", "[9, 9]", "is no range"),
-            ("rate_hz", "rate", "line 9"),
+            ("rate_hz", "rate", "line 12"),
             ("up = \"y\"", "up = \"x\"", "line 5"),
             ("\"walk\"", "\"a/b\"", "output file"),
         ] {

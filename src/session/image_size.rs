@@ -55,7 +55,9 @@ pub(super) fn check(rig: &Rig, folders: &[Folder], place: &str) -> Result<()> {
         };
         return Err(Error::input(
             format_args!("camera `{}`, {place}", camera.name),
-            format_args!("{percent:.0} % of its keypoints lie outside the calibrated {width} × {height} pixels; {what}"),
+            format_args!(
+                "{percent:.0} % of its keypoints lie outside the calibrated {width} × {height} pixels; {what}"
+            ),
             advice,
         ));
     }

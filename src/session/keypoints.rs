@@ -192,9 +192,14 @@ mod tests {
 
     #[test]
     fn eyes_ears_and_face_carry_no_marker() {
-        for (name, count) in
-            [("BODY_25", 21), ("BODY_25B", 21), ("COCO_17", 13), ("HALPE_26", 22), ("BlazePose_33", 23), ("MoVi_87", 87)]
-        {
+        for (name, count) in [
+            ("BODY_25", 21),
+            ("BODY_25B", 21),
+            ("COCO_17", 13),
+            ("HALPE_26", 22),
+            ("BlazePose_33", 23),
+            ("MoVi_87", 87),
+        ] {
             let set = by_name(name).unwrap();
             assert_eq!(markers(&set).len(), count, "{name}");
             assert!(markers(&set).iter().all(|marker| !marker.contains("Eye") && !marker.contains("Ear")), "{name}");
@@ -248,7 +253,8 @@ mod tests {
         let (set, file) = put("three.json", r#"{"names": ["a", "b", "c"]}"#).unwrap();
         assert_eq!((set.name.as_str(), markers(&set)), ("three", vec!["a", "b", "c"]));
         assert_eq!(file, Some(dir.path().join("three.json")));
-        let (set, _) = put("two.toml", "name = 'X'\npoints = [{ name = 'a' }, { name = 'b', marker = 'Nose' }]").unwrap();
+        let (set, _) =
+            put("two.toml", "name = 'X'\npoints = [{ name = 'a' }, { name = 'b', marker = 'Nose' }]").unwrap();
         assert_eq!((set.name.as_str(), markers(&set)), ("X", vec!["Nose"]));
         for (name, body, expected) in [
             ("dup.json", r#"{"names": ["a", "a"]}"#, "points 0 and 1"),

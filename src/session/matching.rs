@@ -42,8 +42,12 @@ pub(super) fn match_folders(cameras: &[&str], folders: &[&str], place: &Path) ->
         return Ok((of_camera, Matched::ByName));
     }
     if folders.len() < cameras.len() {
-        let strangers: Vec<&str> =
-            folders.iter().enumerate().filter(|(index, _)| !of_camera.contains(&Some(*index))).map(|(_, name)| *name).collect();
+        let strangers: Vec<&str> = folders
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !of_camera.contains(&Some(*index)))
+            .map(|(_, name)| *name)
+            .collect();
         return Err(Error::file(
             place,
             format_args!(
@@ -55,7 +59,8 @@ pub(super) fn match_folders(cameras: &[&str], folders: &[&str], place: &Path) ->
             format_args!("name the folders like the cameras: {}", cameras.join(", ")),
         ));
     }
-    let mut rest = (0..folders.len()).filter(|index| !of_camera.contains(&Some(*index))).collect::<Vec<_>>().into_iter();
+    let mut rest =
+        (0..folders.len()).filter(|index| !of_camera.contains(&Some(*index))).collect::<Vec<_>>().into_iter();
     for slot in of_camera.iter_mut().filter(|slot| slot.is_none()) {
         *slot = rest.next();
     }
@@ -67,7 +72,8 @@ pub(super) fn match_folders(cameras: &[&str], folders: &[&str], place: &Path) ->
 fn plain(name: &str) -> String {
     let lower = name.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric());
-    let kept = words.filter(|word| !matches!(*word, "json" | "img" | "vid" | "video" | "int" | "ext" | "pose" | "calib"));
+    let kept =
+        words.filter(|word| !matches!(*word, "json" | "img" | "vid" | "video" | "int" | "ext" | "pose" | "calib"));
     let mut plain = String::new();
     for word in kept {
         for (digits, run) in runs(word) {
@@ -140,7 +146,8 @@ mod tests {
 
     #[test]
     fn names_decide_where_they_agree() {
-        let (folders, how) = matched(&["cam_01", "cam_02", "cam_10"], &["cam2_json", "cam10_json", "cam01_json"]).unwrap();
+        let (folders, how) =
+            matched(&["cam_01", "cam_02", "cam_10"], &["cam2_json", "cam10_json", "cam01_json"]).unwrap();
         assert_eq!((folders, how), (vec![Some(2), Some(0), Some(1)], Matched::ByName));
         let (folders, how) = matched(&["int_cam01_img", "int_cam02_img"], &["cam02_json"]).unwrap();
         assert_eq!((folders, how), (vec![None, Some(0)], Matched::ByName));

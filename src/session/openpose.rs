@@ -82,7 +82,10 @@ fn list(folder: &Path) -> Result<(BTreeMap<i64, PathBuf>, usize)> {
             let (first, second) = if other < path { (other, path) } else { (path, other) };
             return Err(Error::file(
                 &second,
-                format_args!("has the frame number {frame} (the last number in its name), and so has {}", first.display()),
+                format_args!(
+                    "has the frame number {frame} (the last number in its name), and so has {}",
+                    first.display()
+                ),
                 "leave one file per frame in the folder, named so that the frame is the last number",
             ));
         }
@@ -149,11 +152,7 @@ fn points(numbers: &[Option<f64>]) -> Person {
         .map(|triple| match *triple {
             [Some(u), Some(v), Some(confidence)] => {
                 let placed = u.abs() <= FARTHEST && v.abs() <= FARTHEST && (u != 0.0 || v != 0.0);
-                if placed && confidence > 0.0 && confidence <= FARTHEST {
-                    [u, v, confidence.min(1.0)]
-                } else {
-                    missing
-                }
+                if placed && confidence > 0.0 && confidence <= FARTHEST { [u, v, confidence.min(1.0)] } else { missing }
             }
             _ => missing,
         })
@@ -248,7 +247,8 @@ mod tests {
         let frame = |name: &str| frame_number(Path::new(name));
         assert_eq!(frame("cam01.0037.json"), Some(37));
         assert_eq!(frame("cam01_000000000012_keypoints.JSON"), Some(12));
-        for stray in ["notes.txt", ".cam01.0001.json", "._a1.json", "keypoints.json", "7", "99999999999999999999.json"] {
+        for stray in ["notes.txt", ".cam01.0001.json", "._a1.json", "keypoints.json", "7", "99999999999999999999.json"]
+        {
             assert_eq!(frame(stray), None, "{stray}");
         }
     }
@@ -276,13 +276,23 @@ mod tests {
         put("a_13.json", "{}");
         put("b_9.json", "{}");
         let error = read_folder(dir.path(), 2).unwrap_err().to_string();
-        assert!(error.contains("b_9.json") && error.contains("a_9.json") && error.contains("frame number 9"), "{error}");
+        assert!(
+            error.contains("b_9.json") && error.contains("a_9.json") && error.contains("frame number 9"),
+            "{error}"
+        );
         assert!(read_folder(&dir.path().join("absent"), 2).is_err());
     }
 
     #[test]
     fn what_is_not_keypoints_is_refused() {
-        for text in ["", "[]", "3", "{\"people\":{}}", "{\"people\":[{\"pose_keypoints_2d\":[\"a\",1,2]}]}", "{\"people\":[1e999]}"] {
+        for text in [
+            "",
+            "[]",
+            "3",
+            "{\"people\":{}}",
+            "{\"people\":[{\"pose_keypoints_2d\":[\"a\",1,2]}]}",
+            "{\"people\":[1e999]}",
+        ] {
             assert!(parse(text.as_bytes(), Path::new("x.json")).is_err(), "{text}");
         }
         // Deeper than any stack should follow.

@@ -39,16 +39,17 @@ struct Found {
 /// twice and differently.
 pub(super) fn describe(root: &Path, options: &ReadOptions) -> Result<(Description, Vec<PathBuf>)> {
     // `.` has no name of its own.
-    let root = &std::fs::canonicalize(root).map_err(|error| Error::unreadable(root, &error)).map(|full| {
-        if root.file_name().is_some() { root.to_path_buf() } else { full }
-    })?;
+    let root = &std::fs::canonicalize(root)
+        .map_err(|error| Error::unreadable(root, &error))
+        .map(|full| if root.file_name().is_some() { root.to_path_buf() } else { full })?;
     let name = folder_name(root);
     let (outer, calibration) = find_calibration(root)?;
     let outer_config = outer.as_deref().map_or_else(|| Ok(Config::default()), Config::of_folder)?;
     let root_config = Config::of_folder(root)?;
     let trials = find_trials(root, &name)?;
 
-    let configs: Vec<&Config> = [&outer_config, &root_config].into_iter().chain(trials.iter().map(|t| &t.config)).collect();
+    let configs: Vec<&Config> =
+        [&outer_config, &root_config].into_iter().chain(trials.iter().map(|t| &t.config)).collect();
     let rate_hz = rate(root, &configs, options)?;
     let keypoints = keypoint_set(root, &configs, options, &trials)?;
 
@@ -81,15 +82,30 @@ fn folder_name(folder: &Path) -> String {
 
 /// The calibration file, and the folder around `root` if it was found only there.
 fn find_calibration(root: &Path) -> Result<(Option<PathBuf>, PathBuf)> {
-    let here = calibration::find(root);
+    let here = calibration_in(root);
     if here.is_err()
         && pose_folder(root).is_some()
         && let Some(outer) = root.parent()
-        && let Ok(file) = calibration::find(outer)
+        && let Ok(file) = calibration_in(outer)
     {
         return Ok((Some(outer.to_path_buf()), file));
     }
     Ok((None, here?))
+}
+
+/// The calibration file of a session: in its folder named after calibration, or beside its trials.
+fn calibration_in(session: &Path) -> Result<PathBuf> {
+    let named = subfolders(session).into_iter().find(|(name, _)| name.to_lowercase().contains("calib"));
+    match named {
+        Some((_, folder)) => calibration::find(&folder),
+        None => calibration::find(session).map_err(|_| {
+            Error::file(
+                session,
+                "no calibration: no folder whose name contains `calib`, and no calibration file",
+                "put Calib.toml or the Qualisys .qca.txt into a folder `calibration` of the session",
+            )
+        }),
+    }
 }
 
 fn pose_folder(trial: &Path) -> Option<PathBuf> {
@@ -144,7 +160,11 @@ fn rate(root: &Path, configs: &[&Config], options: &ReadOptions) -> Result<f64> 
     let advice = "give the frames per second of the cameras with --rate HZ, or write session.toml";
     let stated = agreed(configs.iter().filter_map(|config| config.rate_hz.as_ref()), "frame rate", advice)?;
     stated.map(|rate| rate.value).ok_or_else(|| {
-        Error::file(root, "the frame rate is stated nowhere: no Config.toml has a number in [project] frame_rate", advice)
+        Error::file(
+            root,
+            "the frame rate is stated nowhere: no Config.toml has a number in [project] frame_rate",
+            advice,
+        )
     })
 }
 
@@ -176,7 +196,11 @@ fn keypoint_set(root: &Path, configs: &[&Config], options: &ReadOptions, trials:
             break;
         }
     }
-    Err(Error::file(root, format_args!("the keypoint set is stated nowhere; {seen}"), format_args!("{advice} (one of {} or a file)", keypoints::known_names())))
+    Err(Error::file(
+        root,
+        format_args!("the keypoint set is stated nowhere; {seen}"),
+        format_args!("{advice} (one of {} or a file)", keypoints::known_names()),
+    ))
 }
 
 /// The one value that all files state, if any does.

@@ -82,7 +82,9 @@ pub fn read_with_sources(path: &Path, options: &ReadOptions) -> Result<Reading> 
         trials.push(trial);
         associations.push(association);
     }
-    inputs.extend(description.trials.iter().flat_map(|trial| &trial.poses).filter(|p| !p.as_os_str().is_empty()).cloned());
+    inputs.extend(
+        description.trials.iter().flat_map(|trial| &trial.poses).filter(|p| !p.as_os_str().is_empty()).cloned(),
+    );
     let session = Session {
         name: description.name.clone(),
         rig,
@@ -97,12 +99,20 @@ pub fn read_with_sources(path: &Path, options: &ReadOptions) -> Result<Reading> 
 fn override_with(description: &mut Description, options: &ReadOptions) -> Result<()> {
     if let Some(stature) = options.stature {
         if !(0.3..=2.8).contains(&stature) {
-            return Err(Error::input("--stature", format_args!("is {stature}"), "give the standing height in metres, 0.3 to 2.8"));
+            return Err(Error::input(
+                "--stature",
+                format_args!("is {stature}"),
+                "give the standing height in metres, 0.3 to 2.8",
+            ));
         }
         description.subject.stature = Some(stature);
     }
     if let Some(range) = options.frames.as_ref().filter(|range| range.is_empty()) {
-        return Err(Error::input("--frames", format_args!("{}..{} is no range", range.start, range.end), "give first..end, the end being one past the last frame"));
+        return Err(Error::input(
+            "--frames",
+            format_args!("{}..{} is no range", range.start, range.end),
+            "give first..end, the end being one past the last frame",
+        ));
     }
     if let Some(rate_hz) = options.rate_hz {
         check_rate(rate_hz, "--rate")?;
@@ -190,7 +200,11 @@ fn check_lengths(folders: &[Folder], set: &KeypointSet, place: &str) -> Result<(
             };
             Err(Error::input(
                 format_args!("{}, {place}", file.display()),
-                format_args!("every person has {length} numbers, but {} needs {expected} ({} points)", set.name, set.points.len()),
+                format_args!(
+                    "every person has {length} numbers, but {} needs {expected} ({} points)",
+                    set.name,
+                    set.points.len()
+                ),
                 advice,
             ))
         }
@@ -209,7 +223,12 @@ fn check_lengths(folders: &[Folder], set: &KeypointSet, place: &str) -> Result<(
 }
 
 /// The frames to take: from the first to the last that has a file, within what was asked for.
-fn frame_range(trial: &TrialDescription, folders: &[Folder], points_per_frame: usize, place: &str) -> Result<Range<i64>> {
+fn frame_range(
+    trial: &TrialDescription,
+    folders: &[Folder],
+    points_per_frame: usize,
+    place: &str,
+) -> Result<Range<i64>> {
     let [from, to] = trial.frames.unwrap_or([i64::MIN, i64::MAX]);
     let all = || folders.iter().flat_map(|folder| folder.frames.keys().copied());
     let mut taken: Vec<i64> = all().filter(|frame| (from..to).contains(frame)).collect();

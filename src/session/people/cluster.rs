@@ -2,16 +2,19 @@
 //!
 //! Every two tracks that exist at the same time in different cameras give evidence for or against being of one person:
 //!
-//!     Σ  1 − d / D        over the frames both have, never below −2 for one frame
+//! ```text
+//! Σ  1 − d / D        over the frames both have, never below −2 for one frame
+//! ```
 //!
 //! with the disagreement `d` of the two views and [`AGREE`] for `D`. Two tracks in one camera at one time are certainly of
-//! two people. Tracks are joined, strongest evidence first, as long as the sum over all pairs stays positive.
+//! two people, unless they see different parts of the body. Tracks are joined, strongest evidence first, as long as the
+//! sum over all pairs stays positive.
 
 use super::track::{FARTHEST, Track};
 use super::view::{Eye, View};
 use rayon::prelude::*;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// Two views whose disagreement, over the person's size, is below this are of one person. A calibration that is off by
 /// 40 px stays below it for a person 300 px tall; people who stand apart in the image differ by several times as much.
@@ -57,6 +60,9 @@ impl<'a> Scene<'a> {
     }
 
     fn evidence_between_cameras(&self, a: &Track, b: &Track) -> f64 {
+        if a.last() < b.first() || b.last() < a.first() {
+            return 0.0;
+        }
         let shared = shared_frames(a, b);
         let step = shared.len().div_ceil(COMPARED).max(1);
         let compared = shared.iter().step_by(step);
@@ -72,35 +78,45 @@ impl<'a> Scene<'a> {
             let sighting = |track: &Track, sighting: Option<&(usize, usize)>| {
                 sighting.and_then(|&(frame, index)| self.view(track.camera, frame, index))
             };
-            let (Some(end), Some(start)) = (sighting(early, early.sightings.last()), sighting(late, late.sightings.first()))
+            let (Some(end), Some(start)) =
+                (sighting(early, early.sightings.last()), sighting(late, late.sightings.first()))
             else {
                 return 0.0;
             };
             let near = end.distance(start).filter(|distance| gap <= RESUMED_WITHIN && *distance <= FARTHEST);
             return near.map_or(0.0, |distance| 0.5 * (1.0 - distance / FARTHEST) / gap as f64);
         }
-        if shared_frames(early, late).is_empty() { 0.0 } else { f64::NEG_INFINITY }
+        // One person may be taken for two, who then have no keypoint in common.
+        let parts = shared_frames(early, late).into_iter().all(|(frame, i, j)| {
+            let views = self.view(early.camera, frame, i).zip(self.view(late.camera, frame, j));
+            views.is_some_and(|(a, b)| a.complements(b) && b.complements(a))
+        });
+        if parts { 0.0 } else { f64::NEG_INFINITY }
     }
 
     /// All people, the one seen best by most cameras first. `cameras` must see a person at once for a frame to count.
     pub(super) fn people(&self, cameras: usize) -> Vec<Person> {
-        let mut people: Vec<Person> =
-            self.join().into_iter().map(|tracks| self.rank(tracks, cameras)).filter(|person| person.score > 0.0).collect();
+        let mut people: Vec<Person> = self
+            .join()
+            .into_iter()
+            .map(|tracks| self.rank(tracks, cameras))
+            .filter(|person| person.score > 0.0)
+            .collect();
         people.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.tracks.cmp(&b.tracks)));
         people
     }
 
     fn rank(&self, mut tracks: Vec<usize>, cameras: usize) -> Person {
         tracks.sort_unstable();
-        let mut frames: BTreeMap<usize, (usize, f64)> = BTreeMap::new();
+        let mut frames: BTreeMap<usize, (BTreeSet<usize>, f64)> = BTreeMap::new();
         for track in tracks.iter().filter_map(|&track| self.tracks.get(track)) {
             for &(frame, index) in &track.sightings {
-                let (seen, weight) = frames.entry(frame).or_default();
-                *seen += 1;
+                let (seen_by, weight) = frames.entry(frame).or_default();
+                seen_by.insert(track.camera);
                 *weight += self.view(track.camera, frame, index).map_or(0.0, |view| view.weight);
             }
         }
-        frames.retain(|_, (seen, _)| *seen >= cameras);
+        frames.retain(|_, (seen_by, _)| seen_by.len() >= cameras);
         Person { tracks, score: frames.values().map(|(_, weight)| weight).sum(), frames: frames.into_keys().collect() }
     }
 

@@ -129,7 +129,9 @@ fn nobody(scene: &Scene<'_>, people: usize, rank: usize, cameras: usize, frames:
     }
     Error::input(
         place,
-        format_args!("two cameras see somebody in {meetings} frames, but in none do their keypoints agree on one person"),
+        format_args!(
+            "two cameras see somebody in {meetings} frames, but in none do their keypoints agree on one person"
+        ),
         "check that the calibration belongs to this recording, that folders and cameras are in the same order, and that the cameras are synchronised",
     )
 }

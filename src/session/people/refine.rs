@@ -4,6 +4,7 @@ use super::Association;
 use super::cluster::{AGREE, Person, Scene};
 use super::track::FARTHEST;
 use super::view::median;
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// Views of the subject by camera and frame: the main detection first, then those that complete it.
@@ -80,7 +81,7 @@ pub(super) fn refine<'p>(
     for _ in 0..PASSES {
         let pass = Pass { scene, main: &main, claimed: &claimed };
         main = (0..main.len())
-            .map(|camera| (0..frames).map(|frame| pass.choose(camera, frame)).collect())
+            .map(|camera| (0..frames).into_par_iter().map(|frame| pass.choose(camera, frame)).collect())
             .collect();
     }
     for (before, after) in start.iter().flatten().zip(main.iter().flatten()) {
@@ -92,7 +93,7 @@ pub(super) fn refine<'p>(
     }
     let pass = Pass { scene, main: &main, claimed: &claimed };
     let chosen: Chosen = (0..main.len())
-        .map(|camera| (0..frames).map(|frame| pass.complete(camera, frame)).collect())
+        .map(|camera| (0..frames).into_par_iter().map(|frame| pass.complete(camera, frame)).collect())
         .collect();
     association.merged = chosen.iter().flatten().map(|views| views.len().saturating_sub(1)).sum();
     chosen
@@ -102,8 +103,10 @@ fn main_of(scene: &Scene<'_>, tracks: &[usize], frames: usize) -> Main {
     let mut main = vec![vec![None; frames]; scene.views.len()];
     for track in tracks.iter().filter_map(|&track| scene.tracks.get(track)) {
         for &(frame, index) in &track.sightings {
+            let weight = |index: usize| scene.view(track.camera, frame, index).map_or(0.0, |view| view.weight);
             if let Some(slot) = main.get_mut(track.camera).and_then(|frames| frames.get_mut(frame)) {
-                *slot = Some(index);
+                // Of two parts, the one that sees more.
+                *slot = slot.filter(|&other: &usize| weight(other) >= weight(index)).or(Some(index));
             }
         }
     }

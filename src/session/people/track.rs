@@ -56,7 +56,8 @@ pub(super) fn tracks(camera: usize, frames: &[Vec<View<'_>>]) -> Vec<Track> {
                 active.push(track);
                 continue;
             };
-            let rival = two_least(column(index)).map_or(f64::INFINITY, |(_, least, second)| if least < cost { least } else { second });
+            let rival = two_least(column(index))
+                .map_or(f64::INFINITY, |(_, least, second)| if least < cost { least } else { second });
             if cost.is_infinite() || CLEARLY * rival <= cost {
                 // Not seen in this frame; or the view is another track's without doubt.
                 active.push(track);

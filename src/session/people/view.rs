@@ -1,8 +1,9 @@
 //! One person in one image, prepared for comparison with others: in the image over time, in space between cameras.
 
-use crate::camera::{Camera, Rig};
+use crate::camera::{Camera, Projector, Rig};
 use crate::session::Person;
-use nalgebra::{Point3, Vector2, Vector3};
+use nalgebra::{Vector2, Vector3};
+use rayon::prelude::*;
 
 /// Keypoints below this confidence say nothing about who is who.
 pub(super) const CONFIDENT: f64 = 0.3;
@@ -41,7 +42,7 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// `None` if too little is seen to tell the person from another.
-    pub(super) fn new(person: &'a Person, camera: &Camera) -> Option<Self> {
+    pub(super) fn new(person: &'a Person, projector: &Projector) -> Option<Self> {
         let mut low = Vector2::repeat(f64::INFINITY);
         let mut high = Vector2::repeat(f64::NEG_INFINITY);
         let mut confident = 0;
@@ -56,7 +57,9 @@ impl<'a> View<'a> {
         }
         let rays = person
             .iter()
-            .map(|&[u, v, confidence]| (confidence >= CONFIDENT).then(|| ray_in_world(camera, u, v)).flatten())
+            .map(|&[u, v, confidence]| {
+                (confidence >= CONFIDENT).then(|| projector.direction_in_world(&Vector2::new(u, v))).flatten()
+            })
             .collect();
         let weight = person.iter().map(|point| point[2]).sum::<f64>() / person.len() as f64;
         Some(Self { person, rays, size, weight })
@@ -128,31 +131,15 @@ pub(super) fn median(values: &mut [f64]) -> Option<f64> {
     Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
 }
 
-/// Unit direction in the world of the ray through a pixel of the distorted image, to a tenth of a pixel, by Newton's
-/// method with the pinhole's derivative in place of the lens's; `None` where that does not settle.
-fn ray_in_world(camera: &Camera, u: f64, v: f64) -> Option<Vector3<f64>> {
-    let lens = &camera.intrinsics;
-    let y = (v - lens.cy) / lens.fy;
-    let mut ray = Vector3::new((u - lens.cx - lens.skew * y) / lens.fx, y, 1.0);
-    for _ in 0..50 {
-        let pixel = camera.project(&camera.camera_from_world.inverse_transform_point(&Point3::from(ray)).coords)?;
-        let off = Vector2::new(u, v) - pixel;
-        if off.norm() <= 0.1 {
-            return Some((camera.camera_from_world.rotation.inverse() * ray).normalize());
-        }
-        let dy = off.y / lens.fy;
-        ray += Vector3::new((off.x - lens.skew * dy) / lens.fx, dy, 0.0);
-    }
-    None
-}
-
-/// All views of a trial: camera, frame, person; the last in the files' order, those that say too little left out.
+/// All views of a trial by camera and frame, people in the files' order; those that say too little are left out.
 pub(super) fn views<'a>(rig: &Rig, cameras: &'a [Vec<Vec<Person>>]) -> Vec<Vec<Vec<View<'a>>>> {
-    use rayon::prelude::*;
     rig.par_iter()
         .zip(cameras)
         .map(|(camera, frames)| {
-            frames.iter().map(|people| people.iter().filter_map(|person| View::new(person, camera)).collect()).collect()
+            let projector = camera.projector();
+            let of_frame =
+                |people: &'a Vec<Person>| people.iter().filter_map(|person| View::new(person, &projector)).collect();
+            frames.iter().map(of_frame).collect()
         })
         .collect()
 }
