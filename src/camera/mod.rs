@@ -2,13 +2,14 @@
 //!
 //! A [`Camera`] maps a point in the world to a pixel of the distorted image:
 //!
-//!     u = K · distort( x/z, y/z ),   (x, y, z) = camera_from_world · point_in_world
+//! ```text
+//! u = K · distort( x/z, y/z ),   (x, y, z) = camera_from_world · point_in_world
+//! ```
 //!
 //! Camera axes: x right, y down, z forward (OpenCV). Lengths in metres, pixels from the top left corner.
 
 pub mod calibration;
 pub mod lens;
-pub mod calibration;
 mod triangulation;
 pub use triangulation::*;
 mod polynomial;

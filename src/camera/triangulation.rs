@@ -2,10 +2,15 @@
 use super::*;
 use nalgebra::{Matrix3, Vector2};
 #[derive(Debug, Clone)]
-pub struct Triangulated { pub point: Vector3<f64>, pub error_px: f64 }
+pub struct Triangulated {
+    pub point: Vector3<f64>,
+    pub error_px: f64,
+}
 /// temp: gauss-newton from crude start
 pub fn triangulate_tmp(cams: &[Projector], obs: &[(usize, [f64; 3])]) -> Option<Triangulated> {
-    if obs.len() < 2 { return None; }
+    if obs.len() < 2 {
+        return None;
+    }
     let mut best: Option<(f64, Vector3<f64>)> = None;
     let solve = |start: Vector3<f64>| -> (f64, Vector3<f64>) {
         let mut p = start;
@@ -25,7 +30,9 @@ pub fn triangulate_tmp(cams: &[Projector], obs: &[(usize, [f64; 3])]) -> Option<
             let Some(ch) = h.cholesky() else { return (1e18, p) };
             let d = ch.solve(&g);
             p -= d;
-            if d.norm() < 1e-5 { break; }
+            if d.norm() < 1e-5 {
+                break;
+            }
         }
         (cost, p)
     };
@@ -35,11 +42,20 @@ pub fn triangulate_tmp(cams: &[Projector], obs: &[(usize, [f64; 3])]) -> Option<
         let _ = (r, t);
         let start = cams[c].centre_in_world() + cams[c].axis() * z;
         let (cost, p) = solve(start);
-        if best.as_ref().is_none_or(|b| cost < b.0) { best = Some((cost, p)); }
+        if best.as_ref().is_none_or(|b| cost < b.0) {
+            best = Some((cost, p));
+        }
     }
     best.map(|(c, p)| Triangulated { point: p, error_px: c })
 }
-impl Projector { fn axis(&self) -> Vector3<f64> { 
-    let o = self.point_in_camera(&Vector3::zeros());
-    let m = Matrix3::from_columns(&[self.point_in_camera(&Vector3::x()) - o, self.point_in_camera(&Vector3::y()) - o, self.point_in_camera(&Vector3::z()) - o]);
-    m.transpose() * Vector3::z() } }
+impl Projector {
+    fn axis(&self) -> Vector3<f64> {
+        let o = self.point_in_camera(&Vector3::zeros());
+        let m = Matrix3::from_columns(&[
+            self.point_in_camera(&Vector3::x()) - o,
+            self.point_in_camera(&Vector3::y()) - o,
+            self.point_in_camera(&Vector3::z()) - o,
+        ]);
+        m.transpose() * Vector3::z()
+    }
+}

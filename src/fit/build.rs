@@ -84,10 +84,8 @@ pub(super) fn build(session: &Session, skeleton: &Skeleton, options: &FitOptions
     let mechanism = Arc::new(Mechanism::new(skeleton, groups));
     let layout = Arc::new(Layout::new(&mechanism));
     let ground_from_world = ground_from_world(session.z_up, mechanism.skeleton().up);
-    let slot_of: Vec<Option<u32>> = keypoint_markers
-        .iter()
-        .map(|m| m.and_then(|m| markers.binary_search(&m).ok()).map(|s| s as u32))
-        .collect();
+    let slot_of: Vec<Option<u32>> =
+        keypoint_markers.iter().map(|m| m.and_then(|m| markers.binary_search(&m).ok()).map(|s| s as u32)).collect();
     let trials = session.trials.iter().map(|t| trial_problem(t, &slot_of)).collect();
     let priors = priors(&mechanism, session, options);
     let smoothness = starting_smoothness(&mechanism, effective_spacing(session, options));
@@ -124,7 +122,8 @@ pub(super) fn starting_smoothness(mechanism: &Mechanism, spacing: f64) -> Vec<f6
         .iter()
         .enumerate()
         .map(|(j, c)| {
-            let translation = j < in_rotors && mechanism.skeleton().coordinates[c.index()].motion == Motion::Translational;
+            let translation =
+                j < in_rotors && mechanism.skeleton().coordinates[c.index()].motion == Motion::Translational;
             let jerk = if translation { JERK.1 } else { JERK.0 };
             (jerk * spacing.powi(3)).powi(-2)
         })
@@ -170,6 +169,9 @@ fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Pri
         let (at_zero, by_scale) = height_by_scale(mechanism);
         StaturePrior { at_zero, by_scale, measured, sd: STATURE_SD }
     });
+    // Frames of a trial are far from independent: how a joint is usually held is known once per trial, not once per frame.
+    let frames = session.trials.iter().map(|t| t.detections.frames).max().unwrap_or(1).max(1) as f64;
+    let pose_sd = options.pose_sd * frames.sqrt();
     Priors {
         scales: mechanism.groups().groups.iter().map(|g| (0.0, g.prior_sd.unwrap_or(options.scale_sd))).collect(),
         offset_sd: options.offset_sd,
@@ -181,7 +183,7 @@ fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Pri
                 let c = coordinate(c);
                 // Where somebody stands is not known beforehand; how joints are usually held is, a little.
                 let free = c.motion == Motion::Translational || c.range.is_none();
-                (c.default, if free { f64::INFINITY } else { options.pose_sd })
+                (c.default, if free { f64::INFINITY } else { pose_sd })
             })
             .collect(),
         limits: mechanism

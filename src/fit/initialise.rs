@@ -1,8 +1,8 @@
 //! A first guess that needs nothing from the user: triangulated keypoints, the subject's size, the root's pose by superposition, all joints by a robust
 //! fit of every sampled frame on its own.
 
-use super::build::{Built, effective_spacing};
 use super::FitOptions;
+use super::build::{Built, effective_spacing};
 use crate::camera::{Projector, triangulate_tmp};
 use crate::error::{Error, Result};
 use crate::kinematics::Frame;
@@ -74,10 +74,16 @@ pub(super) fn initialise(session: &Session, built: &Built, options: &FitOptions)
         trial.point_start.push(trial.points.len());
         let poses = superpose(problem, &scales, taken);
         let knots = Knots::independent(taken.len(), 1.0);
-        parameters.trajectories.push(BSpline::through(problem.layout.clone(), knots, |t| poses[t.round() as usize].clone()));
+        parameters
+            .trajectories
+            .push(BSpline::through(problem.layout.clone(), knots, |t| poses[t.round() as usize].clone()));
         frames.trials.push(trial);
     }
     frames.free.scales = false;
+    // Frames on their own have no neighbours to lean on: here the usual pose is known once per frame.
+    for (prior, usual) in frames.priors.pose.iter_mut().zip(&problem.priors.pose) {
+        prior.1 = if usual.1.is_finite() { options.pose_sd } else { usual.1 };
+    }
     let quick = SolveOptions {
         max_iterations: 15,
         decrement: 0.5,
@@ -199,10 +205,9 @@ fn superpose(problem: &Problem, scales: &[f64], samples: &[Sample]) -> Vec<Pose>
     let mut pose = problem.layout.default_pose();
     let mut work = mechanism.workspace();
     // The body that carries the root's rotation, and how many degrees of freedom lie between it and each body.
-    let root = skeleton
-        .bodies
-        .iter()
-        .position(|b| skeleton.operations[b.operations.clone()].iter().any(|o| matches!(o, Operation::Ball(r) if r.index() == 0)));
+    let root = skeleton.bodies.iter().position(|b| {
+        skeleton.operations[b.operations.clone()].iter().any(|o| matches!(o, Operation::Ball(r) if r.index() == 0))
+    });
     let mut beyond = vec![0usize; skeleton.bodies.len()];
     for b in 1..skeleton.bodies.len() {
         let own = if Some(b) == root { 0 } else { mechanism.body_columns(b).len() };
@@ -241,10 +246,8 @@ fn superpose(problem: &Problem, scales: &[f64], samples: &[Sample]) -> Vec<Pose>
             for (p, pair) in sample.points.iter().zip(&pairs) {
                 gap += (pair.1 - work.frame.markers[problem.markers[p.slot as usize].index()]) * (pair.2 / total);
             }
-            let slides: Vec<usize> = mechanism
-                .body_columns(root)
-                .filter(|&k| work.twists[k].fixed_rows::<3>(0).norm() == 0.0)
-                .collect();
+            let slides: Vec<usize> =
+                mechanism.body_columns(root).filter(|&k| work.twists[k].fixed_rows::<3>(0).norm() == 0.0).collect();
             let a = nalgebra::DMatrix::from_fn(3, slides.len(), |i, j| work.twists[slides[j]][3 + i]);
             if let Ok(x) = a.svd(true, true).solve(&nalgebra::DVector::from_column_slice(gap.as_slice()), 1e-9) {
                 for (k, step) in slides.iter().zip(x.iter()) {

@@ -175,12 +175,19 @@ struct Kinematics {
 
 /// Coordinates of every frame in the file's own terms, and positions from those very coordinates through the model as read: what another
 /// program will compute from the files.
-fn poses(problem: &Problem, skeleton: &Skeleton, parameters: &Parameters, u: Option<&Uncertainty>, trial: usize) -> Kinematics {
+fn poses(
+    problem: &Problem,
+    skeleton: &Skeleton,
+    parameters: &Parameters,
+    u: Option<&Uncertainty>,
+    trial: usize,
+) -> Kinematics {
     let fitted = problem.mechanism.skeleton();
     let (scales, offsets) = (problem.all_scales(parameters), problem.all_offsets(parameters));
     let mut pose = problem.layout.default_pose();
     let mut frame = Frame::new(skeleton);
-    let mut near: Vec<[f64; 3]> = fitted.rotors.iter().map(|r| r.coordinates.map(|c| skeleton.coordinates[c.index()].default)).collect();
+    let mut near: Vec<[f64; 3]> =
+        fitted.rotors.iter().map(|r| r.coordinates.map(|c| skeleton.coordinates[c.index()].default)).collect();
     let mut out = Kinematics { q: Vec::new(), q_sd: Vec::new(), markers: Vec::new(), origins: Vec::new() };
     for (f, &t) in problem.trials[trial].times.iter().enumerate() {
         parameters.trajectories[trial].pose(t, &mut pose);

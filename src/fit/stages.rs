@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::skeleton::{Skeleton, read_model_str};
 use crate::solve::{
-    EvidenceOptions, Parameters, Problem, SolveOptions, SolveOutcome, solve, uncertainty, update_noise, update_smoothness,
+    EvidenceOptions, Parameters, Problem, SolveOptions, SolveOutcome, solve, uncertainty, update_noise,
+    update_smoothness,
 };
 use std::time::Instant;
 
@@ -41,7 +42,14 @@ impl Run<'_> {
         }
     }
 
-    fn solve(&mut self, problem: &Problem, start: Parameters, iterations: u64, decrement: f64, damping: f64) -> SolveOutcome {
+    fn solve(
+        &mut self,
+        problem: &Problem,
+        start: Parameters,
+        iterations: u64,
+        decrement: f64,
+        damping: f64,
+    ) -> SolveOutcome {
         let options = SolveOptions {
             max_iterations: iterations,
             decrement,
@@ -83,7 +91,11 @@ pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit
     let covariance = Instant::now();
     let uncertainty = match options.covariance && !run.interrupted {
         true => Some(uncertainty(&built.problem, &parameters).map_err(|e| {
-            Error::fit("covariance", e, "something is neither observed nor held by a prior; give more keypoints or a narrower prior")
+            Error::fit(
+                "covariance",
+                e,
+                "something is neither observed nor held by a prior; give more keypoints or a narrower prior",
+            )
         })?),
         false => None,
     };

@@ -50,7 +50,9 @@ pub fn reprojection(
 ) -> Reprojection {
     let counted: Vec<&PixelResidual> = residuals.iter().filter(|r| r.weight >= COUNTED_CONFIDENCE).collect();
     let of = |keep: &dyn Fn(&PixelResidual) -> bool| {
-        figures(counted.iter().filter(|r| keep(r)).map(|r| (r.squared_px.sqrt(), r.weight, r.depth / focal_px[r.camera])))
+        figures(
+            counted.iter().filter(|r| keep(r)).map(|r| (r.squared_px.sqrt(), r.weight, r.depth / focal_px[r.camera])),
+        )
     };
     let named = |names: &[String], index: &dyn Fn(&PixelResidual) -> usize| {
         names
@@ -106,7 +108,14 @@ mod tests {
 
     #[test]
     fn counts_every_confident_detection() {
-        let row = |camera, squared_px: f64, weight| PixelResidual { frame: 0, camera, keypoint: 0, weight, squared_px, depth: 2.0 };
+        let row = |camera, squared_px: f64, weight| PixelResidual {
+            frame: 0,
+            camera,
+            keypoint: 0,
+            weight,
+            squared_px,
+            depth: 2.0,
+        };
         let rows = [row(0, 9.0, 1.0), row(0, 1e4, 0.5), row(1, 49.0, 0.3), row(1, 1.0, 0.29)];
         let names = ["a".to_string(), "b".to_string()];
         let r = reprojection(&rows, &names, &[1000.0, 500.0], &["k".to_string()]);

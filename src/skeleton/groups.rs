@@ -11,8 +11,9 @@ pub struct ScaleGroups {
     pub groups: Vec<ScaleGroup>,
 }
 impl ScaleGroups {
-    pub fn default_for(_s: &Skeleton) -> Self { Self { groups: vec![] } }
-
+    pub fn default_for(_s: &Skeleton) -> Self {
+        Self { groups: vec![] }
+    }
 
     pub fn factors(&self, skeleton: &Skeleton, parameters: &[f64]) -> Scales {
         let mut s = Scales::ones(skeleton);
