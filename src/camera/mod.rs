@@ -10,8 +10,6 @@
 
 pub mod calibration;
 pub mod lens;
-mod triangulation;
-pub use triangulation::*;
 mod polynomial;
 pub mod projection;
 

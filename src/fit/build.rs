@@ -4,7 +4,6 @@ use super::FitOptions;
 use crate::camera::{Camera, Rig};
 use crate::error::{Error, Result};
 use crate::kinematics::Mechanism;
-use crate::math::robust::RobustLoss;
 use crate::quality::height_by_scale;
 use crate::residual::reprojection::Observation;
 use crate::session::{Session, Trial};
@@ -96,13 +95,7 @@ pub(super) fn build(session: &Session, skeleton: &Skeleton, options: &FitOptions
         trials,
         free: Free { scales: true, offsets: false, cameras: vec![false; cameras] },
         priors,
-        hyper: Hyperparameters {
-            sigma: vec![10.0; cameras * keypoints],
-            keypoints,
-            smoothness,
-            pixel_loss: options.loss,
-            point_loss: RobustLoss::StudentT { dof: 4.0 },
-        },
+        hyper: Hyperparameters::new(cameras, keypoints, 10.0, smoothness, options.loss),
         mechanism,
         layout,
     };

@@ -149,10 +149,10 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         if run.interrupted {
             break;
         }
-        let old = problem.hyper.sigma.clone();
+        let old = problem.hyper.sigmas().to_vec();
         update_noise(problem, &outcome.parameters, &evidence);
         update_smoothness(problem, &outcome.parameters, &prior_smoothness, &evidence);
-        let change = relative_change(&old, &problem.hyper.sigma);
+        let change = relative_change(&old, problem.hyper.sigmas());
         outcome = run.solve(problem, outcome.parameters, 2, 0.1, outcome.damping);
         run.say(Stage::Cameras, 0.4 + 0.4 * (round + 1) as f64 / MAX_ROUNDS as f64);
         if change < SETTLED {
@@ -160,7 +160,7 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         }
     }
     if !run.interrupted {
-        outcome = run.solve(problem, outcome.parameters, options.max_iterations, 1e-3, outcome.damping);
+        outcome = run.solve(problem, outcome.parameters, options.max_iterations, 1e-2, outcome.damping);
     }
     if !outcome.cost.is_finite() {
         return Err(Error::fit(

@@ -28,24 +28,23 @@ pub struct Observation {
     pub weight: f64,
 }
 
-/// Cost, gradient and Gauss–Newton information in the marker's position; `None` behind the camera or beyond its lens model.
+/// Cost, gradient and Gauss–Newton information in the marker's position, for a noise of precision `1/σ²` (given with its logarithm); `None` behind the camera or beyond its lens model.
 pub fn linearise(
     observation: &Observation,
     camera: &Projector,
     point_in_world: &Vector3<f64>,
-    sigma: f64,
+    (precision, log_precision): (f64, f64),
     loss: RobustLoss,
 ) -> Option<PointModel> {
     let p = camera.project_with_derivatives(point_in_world)?;
     let e = p.pixel - Vector2::from(observation.pixel);
-    let precision = 1.0 / (sigma * sigma);
     let squared = e.norm_squared() * precision;
     let (rho, slope) = loss.evaluate(squared);
     let k = observation.weight * slope * precision;
     let d = &p.d_pixel_d_point; // 2×3
     let scaled = d * k;
     Some(PointModel {
-        cost: observation.weight * (0.5 * rho - precision.ln()),
+        cost: observation.weight * (0.5 * rho - log_precision),
         gradient: scaled.tr_mul(&e),
         information: d.tr_mul(&scaled),
         squared,
@@ -57,14 +56,14 @@ pub fn cost(
     observation: &Observation,
     camera: &Projector,
     point_in_world: &Vector3<f64>,
-    sigma: f64,
+    (precision, log_precision): (f64, f64),
     loss: RobustLoss,
 ) -> (f64, f64) {
     let squared = match camera.project(point_in_world) {
-        Some(pixel) => (pixel - Vector2::from(observation.pixel)).norm_squared() / (sigma * sigma),
+        Some(pixel) => (pixel - Vector2::from(observation.pixel)).norm_squared() * precision,
         None => UNSEEN * UNSEEN,
     };
-    (observation.weight * (0.5 * loss.evaluate(squared).0 + (sigma * sigma).ln()), squared)
+    (observation.weight * (0.5 * loss.evaluate(squared).0 - log_precision), squared)
 }
 
 /// Distance, in standard deviations, that a marker behind its camera is charged with.

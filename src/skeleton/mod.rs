@@ -15,8 +15,6 @@
 //! `p_body + R_body·(s_body ∘ m + o)`.
 
 mod function;
-mod groups;
-pub use groups::{ScaleGroup, ScaleGroups};
 mod mjcf;
 mod osim;
 mod read;

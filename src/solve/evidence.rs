@@ -9,8 +9,10 @@
 
 use super::linearise::linearise;
 use super::problem::{Free, Parameters, Problem};
+use crate::residual::reprojection::Observation;
 use crate::residual::smoothness;
 use crate::trajectory::{LocalTrajectory, Trajectory};
+use rayon::prelude::*;
 
 /// Bounds and weights of the estimates.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,12 +40,13 @@ pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &Ev
     let residuals = problem.pixel_residuals(parameters);
     let loss = problem.hyper.pixel_loss;
     for _ in 0..3 {
+        let mut levels = problem.hyper.sigmas().to_vec();
         let mut weight = vec![0.0; cells];
         let mut sum = vec![0.0; cells];
         for trial in &residuals {
             for r in trial {
                 let cell = r.camera * keypoints + r.keypoint;
-                let sigma = problem.hyper.sigma[cell];
+                let sigma = levels[cell];
                 let (_, u) = loss.evaluate(r.squared_px / (sigma * sigma));
                 weight[cell] += r.weight;
                 sum[cell] += 0.5 * r.weight * u * r.squared_px;
@@ -67,9 +70,10 @@ pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &Ev
                 let cell = c * keypoints + k;
                 let expected = by_camera[c] * by_keypoint[k] / all.max(1e-12);
                 let variance = (options.pooling * expected + sum[cell]) / (options.pooling + weight[cell]);
-                problem.hyper.sigma[cell] = variance.sqrt().clamp(options.min_sigma, options.max_sigma);
+                levels[cell] = variance.sqrt().clamp(options.min_sigma, options.max_sigma);
             }
         }
+        problem.hyper.set_sigma(levels);
     }
 }
 
@@ -148,33 +152,39 @@ impl Problem {
     pub fn pixel_residuals(&self, parameters: &Parameters) -> Vec<Vec<PixelResidual>> {
         let projectors = self.projectors(parameters);
         let (scales, offsets) = (self.all_scales(parameters), self.all_offsets(parameters));
-        let mut pose = self.layout.default_pose();
-        let mut frame = crate::kinematics::Frame::new(self.mechanism.skeleton());
-        let mut out = Vec::new();
-        for (trial, trajectory) in self.trials.iter().zip(&parameters.trajectories) {
-            let mut rows = Vec::with_capacity(trial.observations.len());
-            for (f, &t) in trial.times.iter().enumerate() {
-                trajectory.pose(t, &mut pose);
-                let skeleton = self.mechanism.skeleton();
-                crate::kinematics::forward(skeleton, &scales, &offsets, &pose.q, &pose.rotors, &mut frame);
-                for o in trial.frame_observations(f) {
-                    let p = &frame.markers[self.markers[o.slot as usize].index()];
-                    let camera = &projectors[o.camera as usize];
-                    let squared_px =
-                        camera.project(p).map_or(1e8, |u| (u - nalgebra::Vector2::from(o.pixel)).norm_squared());
-                    rows.push(PixelResidual {
-                        frame: f,
-                        camera: o.camera.into(),
-                        keypoint: o.keypoint.into(),
-                        weight: o.weight,
-                        squared_px,
-                        depth: (parameters.world_from_camera[o.camera as usize].inverse() * nalgebra::Point3::from(*p))
-                            .z,
-                    });
-                }
-            }
-            out.push(rows);
-        }
-        out
+        let skeleton = self.mechanism.skeleton();
+        self.trials
+            .iter()
+            .zip(&parameters.trajectories)
+            .map(|(trial, trajectory)| {
+                let by_frame: Vec<Vec<PixelResidual>> = (0..trial.times.len())
+                    .into_par_iter()
+                    .map_init(
+                        || (self.layout.default_pose(), crate::kinematics::Frame::new(skeleton)),
+                        |(pose, frame), f| {
+                            trajectory.pose(trial.times[f], pose);
+                            crate::kinematics::forward(skeleton, &scales, &offsets, &pose.q, &pose.rotors, frame);
+                            let row = |o: &Observation| {
+                                let p = &frame.markers[self.markers[o.slot as usize].index()];
+                                let camera = &projectors[o.camera as usize];
+                                let squared_px = camera
+                                    .project(p)
+                                    .map_or(1e8, |u| (u - nalgebra::Vector2::from(o.pixel)).norm_squared());
+                                PixelResidual {
+                                    frame: f,
+                                    camera: o.camera.into(),
+                                    keypoint: o.keypoint.into(),
+                                    weight: o.weight,
+                                    squared_px,
+                                    depth: camera.point_in_camera(p).z,
+                                }
+                            };
+                            trial.frame_observations(f).iter().map(row).collect()
+                        },
+                    )
+                    .collect();
+                by_frame.concat()
+            })
+            .collect()
     }
 }

@@ -137,8 +137,8 @@ impl FrameWork {
         let mut cost = 0.0;
         for o in trial.frame_observations(frame) {
             let p = &out.markers[problem.markers[o.slot as usize].index()];
-            let sigma = hyper.sigma(o.camera.into(), o.keypoint.into());
-            cost += reprojection::cost(o, &shared.projectors[o.camera as usize], p, sigma, hyper.pixel_loss).0;
+            let precision = hyper.precision(o.camera.into(), o.keypoint.into());
+            cost += reprojection::cost(o, &shared.projectors[o.camera as usize], p, precision, hyper.pixel_loss).0;
         }
         for o in trial.frame_points(frame) {
             let p = &out.markers[problem.markers[o.slot as usize].index()];
@@ -197,13 +197,13 @@ impl FrameWork {
             }
             for o in &observations[..here] {
                 let camera = o.camera as usize;
-                let sigma = problem.hyper.sigma(camera, o.keypoint.into());
+                let precision = problem.hyper.precision(camera, o.keypoint.into());
                 let Some(m) =
-                    reprojection::linearise(o, &shared.projectors[camera], &p, sigma, problem.hyper.pixel_loss)
+                    reprojection::linearise(o, &shared.projectors[camera], &p, precision, problem.hyper.pixel_loss)
                 else {
                     // Charged, but with nothing to pull on.
                     let loss = problem.hyper.pixel_loss;
-                    corner.cost += reprojection::cost(o, &shared.projectors[camera], &p, sigma, loss).0;
+                    corner.cost += reprojection::cost(o, &shared.projectors[camera], &p, precision, loss).0;
                     continue;
                 };
                 corner.cost += m.cost;

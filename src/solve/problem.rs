@@ -92,7 +92,9 @@ pub struct StaturePrior {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hyperparameters {
     /// Noise level per camera and keypoint, pixels: `[camera · keypoints + keypoint]`.
-    pub sigma: Vec<f64>,
+    sigma: Vec<f64>,
+    /// `ln 1/σ²` of the same.
+    log_precision: Vec<f64>,
     /// Number of keypoints in the table above.
     pub keypoints: usize,
     /// Precision of third differences, per degree of freedom (the same for the three of a rotor).
@@ -104,6 +106,37 @@ pub struct Hyperparameters {
 }
 
 impl Hyperparameters {
+    /// The same noise level everywhere.
+    pub fn new(cameras: usize, keypoints: usize, sigma: f64, smoothness: Vec<f64>, loss: RobustLoss) -> Self {
+        let mut hyper = Self {
+            sigma: Vec::new(),
+            log_precision: Vec::new(),
+            keypoints,
+            smoothness,
+            pixel_loss: loss,
+            point_loss: loss,
+        };
+        hyper.set_sigma(vec![sigma; cameras * keypoints]);
+        hyper
+    }
+
+    /// Noise levels, `[camera · keypoints + keypoint]`.
+    pub fn sigmas(&self) -> &[f64] {
+        &self.sigma
+    }
+
+    /// Sets the noise levels.
+    pub fn set_sigma(&mut self, sigma: Vec<f64>) {
+        self.log_precision = sigma.iter().map(|s| -2.0 * s.ln()).collect();
+        self.sigma = sigma;
+    }
+
+    /// Precision of an observation and its logarithm, 1/px².
+    pub(super) fn precision(&self, camera: usize, keypoint: usize) -> (f64, f64) {
+        let cell = camera * self.keypoints + keypoint;
+        (1.0 / (self.sigma[cell] * self.sigma[cell]), self.log_precision[cell])
+    }
+
     /// Noise level of an observation, pixels.
     pub fn sigma(&self, camera: usize, keypoint: usize) -> f64 {
         self.sigma[camera * self.keypoints + keypoint]

@@ -185,13 +185,13 @@ fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
                 .collect(),
             stature: Some(StaturePrior { at_zero: 1.0, by_scale: vec![0.5, 1.0, 0.4], measured: 1.02, sd: 0.01 }),
         },
-        hyper: Hyperparameters {
-            sigma: vec![2.0; 18],
-            keypoints: 6,
-            smoothness: (0..dofs).map(|j| 5.0 + if j >= dofs - 3 { 3.0 } else { j as f64 }).collect(),
-            pixel_loss: loss,
-            point_loss: loss,
-        },
+        hyper: Hyperparameters::new(
+            3,
+            6,
+            2.0,
+            (0..dofs).map(|j| 5.0 + if j >= dofs - 3 { 3.0 } else { j as f64 }).collect(),
+            loss,
+        ),
     };
     let (scales, offsets) = (problem.all_scales(&parameters), problem.all_offsets(&parameters));
     let mut pose = layout.default_pose();
