@@ -12,8 +12,10 @@ pub mod calibration;
 pub mod lens;
 mod polynomial;
 pub mod projection;
+pub mod triangulation;
 
 pub use projection::{Projection, Projector};
+pub use triangulation::{Triangulated, TriangulationOptions, triangulate};
 
 use nalgebra::{Isometry3, Vector3};
 use serde::{Deserialize, Serialize};
@@ -84,3 +86,8 @@ impl Camera {
 
 /// The cameras of a session, in a fixed order.
 pub type Rig = Vec<Camera>;
+
+/// Every camera of a rig prepared for projection, in the same order.
+pub fn projectors(rig: &[Camera]) -> Vec<Projector> {
+    rig.iter().map(Camera::projector).collect()
+}

@@ -44,7 +44,7 @@ pub struct Projector {
 }
 
 impl Projector {
-    /// Prepares a camera; a few microseconds, so keep it where a camera is used more than once.
+    /// Prepares a camera. This finds the limits of the lens model ([`Lens::new`]), so keep it where a camera is used more than once.
     pub fn new(camera: &Camera) -> Self {
         Self {
             rotation: camera.camera_from_world.rotation.to_rotation_matrix().into_inner(),
@@ -83,7 +83,7 @@ impl Projector {
     #[inline]
     pub fn project(&self, point_in_world: &Vector3<f64>) -> Option<Vector2<f64>> {
         let x = self.point_in_camera(point_in_world);
-        if !(x.z > MIN_DEPTH) {
+        if !x.z.is_finite() || x.z <= MIN_DEPTH {
             return None;
         }
         let inverse_depth = 1.0 / x.z;
@@ -95,7 +95,7 @@ impl Projector {
     #[inline]
     pub fn project_with_derivatives(&self, point_in_world: &Vector3<f64>) -> Option<Projection> {
         let x = self.point_in_camera(point_in_world);
-        if !(x.z > MIN_DEPTH) {
+        if !x.z.is_finite() || x.z <= MIN_DEPTH {
             return None;
         }
         let inverse_depth = 1.0 / x.z;

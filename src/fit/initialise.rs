@@ -3,7 +3,7 @@
 
 use super::FitOptions;
 use super::build::{Built, effective_spacing};
-use crate::camera::{Projector, triangulate_tmp};
+use crate::camera::{CameraId, Projector, TriangulationOptions, triangulate};
 use crate::error::{Error, Result};
 use crate::kinematics::Frame;
 use crate::math::basis::Knots;
@@ -119,11 +119,13 @@ pub(super) fn initialise(session: &Session, built: &Built, options: &FitOptions)
 
 /// Triangulates a frame's markers.
 fn points(trial: &TrialProblem, frame: usize, projectors: &[Projector]) -> Vec<PointObservation> {
+    // A calibration that has gone stale misses by tens of pixels before the cameras are refined.
+    let options = TriangulationOptions { inlier_px: 60.0, ..TriangulationOptions::default() };
     let mut out = Vec::new();
     for seen in trial.frame_observations(frame).chunk_by(|a, b| a.slot == b.slot) {
-        let rays: Vec<(usize, [f64; 3])> =
-            seen.iter().map(|o| (o.camera as usize, [o.pixel[0], o.pixel[1], o.weight])).collect();
-        if let Some(t) = triangulate_tmp(projectors, &rays) {
+        let rays: Vec<(CameraId, [f64; 3])> =
+            seen.iter().map(|o| (CameraId(o.camera as u32), [o.pixel[0], o.pixel[1], o.weight])).collect();
+        if let Some(t) = triangulate(projectors, &rays, &options) {
             out.push(PointObservation { slot: seen[0].slot, position: t.point, weight: 1.0, sigma: POINT_SD });
         }
     }

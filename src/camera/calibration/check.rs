@@ -116,7 +116,7 @@ fn distortion(raw: &Raw, place: &str) -> Result<Distortion> {
 /// The rotation nearest to a printed matrix, which must be one up to its printed digits.
 pub(super) fn rotation(matrix: &Matrix3<f64>, place: &str) -> Result<UnitQuaternion<f64>> {
     let error = (matrix * matrix.transpose() - Matrix3::identity()).norm();
-    if !(error < ROTATION_TOLERANCE) {
+    if error.is_nan() || error >= ROTATION_TOLERANCE {
         return Err(Error::input(
             place,
             "its rotation matrix is no rotation: its rows are not of length 1 and at right angles",

@@ -9,10 +9,12 @@
 //! With `F = diag(1, −1, −1)`, half a turn about x, that is `camera_from_world`: `R = F·r`, `t = −R·(x, y, z)/1000`.
 //! A `video_resolution` of, say, `720p` scales sizes, focal lengths and centre by 720/1080.
 //!
-//! **Distortion** is read as Pose2Sim reads it, coefficients divided by 64 as well. That is open to doubt: the coefficients
-//! of a polynomial in normalised coordinates have no unit, and undivided they are ordinary values for such lenses. On the
-//! recording this was checked against, both differ by less than 3 px at the rim of the picture and by 1 px over most of
-//! it, below the noise of the keypoints; agreement with the calibrations people already hold then weighs more.
+//! **Distortion** is read as Pose2Sim reads it, coefficients divided by 64 as well. That is open to doubt: coefficients of a
+//! polynomial in normalised coordinates have no unit, and undivided they are ordinary values for such lenses (they would
+//! move a point by 1 px at 400 px from the centre, by 7 px in the corners). The one recording with such a file that this
+//! was tried on does not decide it: adjusting cameras and points to its keypoints leaves a median of 6.80 px with the
+//! coefficients divided, 6.80 px without any, 6.81 px with them undivided, and 6.82 px with their signs turned. So agreement
+//! with the calibrations people already hold decides.
 //!
 //! Cameras are those that take video (`model` of a video camera, or `none`; all, where no model says so), in natural order
 //! of their serials, as Pose2Sim orders them.

@@ -209,29 +209,28 @@ fn any_rig() -> impl Strategy<Value = Rig> {
         "[a-z\\\\\"\\[\\]. é\n]{0,8}",
     );
     prop::collection::vec(camera, 1..5).prop_map(|cameras| {
-        let build = |(i, (w, t, k, (f, skew, lens), name)): (
-            usize,
-            ([f64; 3], [f64; 3], [f64; 8], (f64, f64, usize), String),
-        )| {
-            let first = |n: usize| std::array::from_fn(|i| if i < n { k[i] } else { 0.0 });
-            Camera {
-                name: format!("{i}{name}"),
-                size: [1920.0, 1080.0],
-                intrinsics: Intrinsics { fx: f, fy: f + 1.0, cx: 955.5, cy: 545.1, skew },
-                distortion: match lens {
-                    0 => Distortion::None,
-                    1 => Distortion::Rational(first(4)),
-                    2 => Distortion::Rational(first(5)),
-                    3 => Distortion::Rational(k),
-                    _ => Distortion::Fisheye([k[0], k[1], k[2], k[3]]),
-                },
-                camera_from_world: Isometry3::from_parts(
-                    Translation3::from(Vector3::from(t)),
-                    UnitQuaternion::from_scaled_axis(Vector3::from(w)),
-                ),
-            }
-        };
-        cameras.into_iter().enumerate().map(build).collect()
+        let numbered = cameras.into_iter().enumerate();
+        numbered
+            .map(|(i, (w, t, k, (f, skew, lens), name))| {
+                let first = |n: usize| std::array::from_fn(|i| if i < n { k[i] } else { 0.0 });
+                Camera {
+                    name: format!("{i}{name}"),
+                    size: [1920.0, 1080.0],
+                    intrinsics: Intrinsics { fx: f, fy: f + 1.0, cx: 955.5, cy: 545.1, skew },
+                    distortion: match lens {
+                        0 => Distortion::None,
+                        1 => Distortion::Rational(first(4)),
+                        2 => Distortion::Rational(first(5)),
+                        3 => Distortion::Rational(k),
+                        _ => Distortion::Fisheye([k[0], k[1], k[2], k[3]]),
+                    },
+                    camera_from_world: Isometry3::from_parts(
+                        Translation3::from(Vector3::from(t)),
+                        UnitQuaternion::from_scaled_axis(Vector3::from(w)),
+                    ),
+                }
+            })
+            .collect()
     })
 }
 
