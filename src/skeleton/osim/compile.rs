@@ -19,6 +19,13 @@ pub(in crate::skeleton) fn read(label: &str, text: &str) -> Result<Skeleton> {
     compile(source, &elements, ModelSource::Osim { path: label.to_owned(), text: text.into() })
 }
 
+/// The body each joint moves, by names.
+pub(in crate::skeleton) fn joints(label: &str, text: &str) -> Result<HashMap<String, String>> {
+    let document = xml::parse(label, text)?;
+    let elements = document::collect(Source { label, document: &document })?;
+    Ok(elements.joints.iter().map(|j| (j.name.to_owned(), j.child.to_owned())).collect())
+}
+
 fn compile(source: Source<'_, '_>, model: &ModelElements<'_, '_>, origin: ModelSource) -> Result<Skeleton> {
     let joint_of = joints_of_bodies(source, model)?;
     let order = parents_first(source, model, &joint_of)?;
