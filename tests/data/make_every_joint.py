@@ -49,10 +49,14 @@ JOINTS = [
         ("custom_3", "1 0 0", linear(1, 0)), ("custom_4", "0 1 0", linear(-1, 0)), ("custom_5", "0 0 1", MULTIPLE))),
     ("knee", "CustomJoint", 1, transform(
         ("knee_0", "0 0 1", linear(1, 0)), ("knee_0", "1 0 0", SPLINE), ("", "0 1 0", CONSTANT),
-        ("knee_0", "0.6 0 0.8", POLYNOMIAL), ("knee_0", "0 1 0", LINES), ("", "0.8 0 -0.6", CONSTANT))),
+        ("knee_0", "-1 0 0", POLYNOMIAL), ("knee_0", "0 1 0", LINES), ("", "0 0 1", CONSTANT))),
     ("coupled", "CustomJoint", 2, transform(
         ("coupled_0", "0 1 0", linear(1, 0)), ("", "1 0 0", CONSTANT), ("", "0 0 1", CONSTANT),
         ("coupled_1", "1 0 0", linear(0.5, 0)), ("", "0 1 0", CONSTANT), ("", "0 0 1", CONSTANT))),
+    # The last: OpenSim's scaling of it is not continuous, so that only unscaled poses compare.
+    ("oblique", "CustomJoint", 2, transform(
+        ("oblique_0", "0.3 0.4 1", linear(1, 0)), ("", "0 1 0", CONSTANT), ("", "1 0 0", CONSTANT),
+        ("oblique_0", "0.6 0 0.8", POLYNOMIAL), ("oblique_1", "1 1 0", linear(1, 0)), ("", "0.8 0.1 -0.6", CONSTANT))),
 ]
 
 
@@ -131,6 +135,8 @@ def main():
     m.scale(state, scales, False)
     state = m.initSystem()
     scaled = [pose(m, state, p["q"]) for p in poses]
+    for p in scaled:
+        del p["bodies"]["oblique"], p["markers"]["oblique_marker"]
     with open("every_joint.json", "w") as f:
         json.dump({"coordinates": names, "motions": kinds, "poses": poses, "factors": factors, "scaled": scaled}, f)
 

@@ -115,7 +115,7 @@ fn functions(
     factors: Vector3<f64>,
 ) -> Result<()> {
     for axis in joint.axes.iter().filter(|a| a.translates) {
-        let factor = axis.axis.abs().dot(&factors);
+        let factor = axis.axis.abs().dot(&factors) / axis.axis.lp_norm(1);
         if factor == 1.0 {
             continue;
         }
