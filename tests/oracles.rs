@@ -1,7 +1,7 @@
 //! Forward kinematics against OpenSim's and MuJoCo's own, on their models.
 
 use kinefit::kinematics::{Frame, forward};
-use kinefit::skeleton::{Function, Motion, Offsets, Scales, Skeleton, read_marker_set, read_model};
+use kinefit::skeleton::{Function, Motion, Offsets, ScaleGroups, Scales, Skeleton, read_marker_set, read_model};
 use nalgebra::{Quaternion, Rotation3, UnitQuaternion, Vector3};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -315,4 +315,39 @@ fn the_walking_body_agrees_with_mujoco_scaled_and_not() {
     }
     println!("fkref_humanoid_torque: {worst:.2e} m");
     assert!(worst < 1e-9, "{worst:e}");
+}
+
+#[test]
+fn scale_groups_of_known_models() {
+    let Some(models) = shared("data/models") else { return };
+    let walk = shared("data/synthetic_walk_T100").expect("the folder is whole");
+    let skeleton = read_model(&walk.join("humanoid_torque.xml")).unwrap();
+    let groups = ScaleGroups::read(&walk.join("scale_groups.json"), &skeleton).unwrap();
+    let names: Vec<&str> = groups.groups.iter().map(|g| g.name.as_str()).collect();
+    let listed = ["pelvis", "left_thigh", "left_leg", "right_thigh", "right_leg", "left_arm", "right_arm", "overall"];
+    assert_eq!(names, listed);
+    let scales = groups.factors(&skeleton, &[0.1, 0.0, 0.0, 0.02, 0.0, 0.0, 0.0, -0.03]);
+    for (body, factor) in [("pelvis", 1.07), ("femur_r", 0.99), ("femur_l", 0.97), ("world", 1.0)] {
+        let found = scales.0[skeleton.body(body).unwrap().index()];
+        assert!(found.iter().all(|f| (f - factor).abs() < 1e-15), "{body} {found:?}");
+    }
+    let mut lai = read_model(&models.join("LaiUhlrich2022.osim")).unwrap();
+    read_marker_set(&models.join("LaiUhlrich2022_markers_openpose.xml"), &mut lai).unwrap();
+    for s in [&skeleton, &lai] {
+        let groups = ScaleGroups::default_for(s);
+        let mut count = vec![0; s.bodies.len()];
+        for group in &groups.groups {
+            let bodies: Vec<&str> = group.members.iter().map(|(b, _)| s.bodies[b.index()].name.as_str()).collect();
+            println!("{}: {bodies:?}", group.name);
+            group.members.iter().for_each(|(b, _)| count[b.index()] += 1);
+        }
+        assert_eq!(count[0], 0);
+        assert!(count[1..].iter().all(|&c| c == 1), "every body is in one group");
+        assert!((6..=9).contains(&groups.groups.len()));
+        let together = |a: &str, b: &str| {
+            groups.groups.iter().any(|g| [a, b].iter().all(|n| g.members.iter().any(|m| Some(m.0) == s.body(n))))
+        };
+        assert!(together("femur_r", "femur_l") && together("calcn_r", "toes_l") && together("ulna_l", "radius_r"));
+        assert!(!together("femur_r", "tibia_r") && !together("pelvis", "torso") && !together("tibia_l", "calcn_l"));
+    }
 }

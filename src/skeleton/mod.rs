@@ -15,11 +15,14 @@
 //! `p_body + R_body·(s_body ∘ m + o)`.
 
 mod function;
+mod generate;
 mod mjcf;
 mod osim;
 mod read;
 mod rotor;
+mod scale_groups;
 mod scaling;
+mod symmetry;
 mod xml;
 
 use nalgebra::{Rotation3, Unit, Vector3};
@@ -27,9 +30,11 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use osim::{read_marker_set, read_marker_set_str};
+pub use mjcf::write_mjcf;
+pub use osim::{read_marker_set, read_marker_set_str, write_osim};
 use read::read_text;
 pub use read::{read_model, read_model_str};
+pub use scale_groups::{ScaleGroup, ScaleGroups};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {

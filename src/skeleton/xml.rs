@@ -176,7 +176,7 @@ pub(super) fn shortened(word: &str) -> String {
 
 /// `text` with byte ranges replaced; ranges must not overlap, their order does not matter. Of two insertions at one place the first in the list comes first.
 pub(super) fn replaced(text: &str, mut edits: Vec<(std::ops::Range<usize>, String)>) -> String {
-    edits.sort_by_key(|(range, _)| range.start);
+    edits.sort_by_key(|(range, _)| (range.start, range.end));
     let mut made = String::with_capacity(text.len() + edits.iter().map(|(_, new)| new.len()).sum::<usize>());
     let mut at = 0;
     for (range, new) in edits {

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::skeleton::xml::{self, Source, nearest};
 use crate::skeleton::{
     Body, BodyId, Coordinate, CoordinateId, Coupling, Function, GROUND, Marker, ModelSource, Motion, Operation, Rotor,
-    RotorId, Skeleton, UpAxis, compose,
+    RotorId, Skeleton, compose,
 };
 use nalgebra::{Matrix3, Unit, Vector3};
 use std::collections::HashMap;
@@ -22,13 +22,21 @@ pub(in crate::skeleton) fn read(label: &str, text: &str) -> Result<Skeleton> {
     compile(source, &elements, origin)
 }
 
+/// The body each joint moves, by names; of a text with its includes expanded.
+pub(in crate::skeleton) fn joints(label: &str, text: &str) -> Result<HashMap<String, String>> {
+    let document = xml::parse(label, text)?;
+    let elements = document::collect(Source { label, document: &document })?;
+    let joints = elements.bodies.iter().flat_map(|b| b.joints.iter().map(|j| (j.name.clone(), b.name.clone())));
+    Ok(joints.collect())
+}
+
 fn compile(source: Source<'_, '_>, model: &ModelElements<'_, '_>, origin: ModelSource) -> Result<Skeleton> {
     let (mut coordinates, first_of_joint) = coordinates(source, model)?;
     couple(source, model, &first_of_joint, &mut coordinates)?;
     let mut made = Skeleton {
         name: model.name.clone(),
         source: origin,
-        up: UpAxis::Z,
+        up: model.up,
         bodies: Vec::with_capacity(model.bodies.len()),
         operations: Vec::new(),
         coordinates,

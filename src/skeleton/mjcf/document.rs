@@ -3,6 +3,7 @@
 use super::defaults::Defaults;
 use super::orientation::Compiler;
 use crate::Result;
+use crate::skeleton::UpAxis;
 use crate::skeleton::xml::{Source, elements, nearest, shortened};
 use nalgebra::{Rotation3, Unit, Vector3};
 use roxmltree::Node;
@@ -13,6 +14,8 @@ pub(super) struct ModelElements<'a, 'i> {
     pub name: String,
     pub bodies: Vec<BodyElement<'a, 'i>>,
     pub equalities: Vec<Equality<'a, 'i>>,
+    /// Z, unless gravity says otherwise.
+    pub up: UpAxis,
 }
 
 pub(super) struct BodyElement<'a, 'i> {
@@ -45,7 +48,10 @@ pub(super) struct JointElement<'a, 'i> {
     pub name: String,
     pub node: Node<'a, 'i>,
     pub kind: JointKind,
+    /// In the body.
     pub position: Vector3<f64>,
+    /// As written, or the default's: in the frame it stands in.
+    pub written: Vector3<f64>,
     pub axis: Unit<Vector3<f64>>,
     /// `None` where not limited.
     pub range: Option<[f64; 2]>,
@@ -54,9 +60,11 @@ pub(super) struct JointElement<'a, 'i> {
 
 pub(super) struct SiteElement<'a, 'i> {
     pub name: String,
-    #[allow(dead_code)]
     pub node: Node<'a, 'i>,
+    /// In the body.
     pub position: Vector3<f64>,
+    /// As written, or the default's: in the frame it stands in.
+    pub written: Vector3<f64>,
 }
 
 /// `q1 − ref1 = Σ cₖ (q2 − ref2)ᵏ`, or `c₀` where there is no second joint.
@@ -99,7 +107,14 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
     for node in elements(root).filter(|n| n.has_tag_name("equality")).flat_map(elements) {
         equalities.extend(equality(source, node, &reader.defaults)?);
     }
-    Ok(ModelElements { name: root.attribute("model").unwrap_or("MuJoCo Model").to_owned(), bodies, equalities })
+    let mut up = UpAxis::Z;
+    for node in elements(root).filter(|n| n.has_tag_name("option")) {
+        if let Some(text) = node.attribute("gravity") {
+            let gravity = source.vector(node, text)?;
+            up = if gravity.y < 0.0 && gravity.y.abs() > gravity.z.abs() { UpAxis::Y } else { UpAxis::Z };
+        }
+    }
+    Ok(ModelElements { up, name: root.attribute("model").unwrap_or("MuJoCo Model").to_owned(), bodies, equalities })
 }
 
 struct Reader<'a, 'i> {
@@ -235,6 +250,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             node,
             kind,
             position: place.position + place.rotation * position,
+            written: position,
             axis,
             range: range.filter(|[low, high]| limited && low < high),
             reference,
@@ -255,6 +271,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             name: node.attribute("name").unwrap_or("").to_owned(),
             node,
             position: place.position + place.rotation * position,
+            written: position,
         })
     }
 

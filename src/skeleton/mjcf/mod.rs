@@ -7,7 +7,10 @@
 mod compile;
 mod defaults;
 mod document;
+mod generate;
 mod include;
 mod orientation;
+mod write;
 
-pub(super) use compile::read;
+pub(super) use compile::{joints, read};
+pub use write::write_mjcf;

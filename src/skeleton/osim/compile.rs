@@ -2,6 +2,7 @@
 
 use super::document::{self, ModelElements};
 use super::joint::{Axis, Joint, Offset};
+use crate::skeleton::scaling::multiplied;
 use crate::skeleton::xml::{self, Source, nearest};
 use crate::skeleton::{
     Body, BodyId, Coordinate, CoordinateId, Coupling, Function, GROUND, Marker, ModelSource, Motion, Operation, Rotor,
@@ -17,6 +18,13 @@ pub(in crate::skeleton) fn read(label: &str, text: &str) -> Result<Skeleton> {
     let source = Source { label, document: &document };
     let elements = document::collect(source)?;
     compile(source, &elements, ModelSource::Osim { path: label.to_owned(), text: text.into() })
+}
+
+/// The body each joint moves, by names.
+pub(in crate::skeleton) fn joints(label: &str, text: &str) -> Result<HashMap<String, String>> {
+    let document = xml::parse(label, text)?;
+    let elements = document::collect(Source { label, document: &document })?;
+    Ok(elements.joints.iter().map(|j| (j.name.to_owned(), j.child.to_owned())).collect())
 }
 
 fn compile(source: Source<'_, '_>, model: &ModelElements<'_, '_>, origin: ModelSource) -> Result<Skeleton> {
@@ -261,6 +269,8 @@ impl Compiler<'_, '_, '_> {
         }
     }
 
+    /// An axis of the joint. The form's factor `Σ|aᵢ|·sᵢ` is OpenSim's, which for an oblique axis is not 1 where all sᵢ are: `Model::scale` by 1 would
+    /// stretch such a motion. Here it is divided by `Σ|aᵢ|`, so that an unscaled model moves as its file says.
     fn axis(&mut self, joint: &Joint<'_, '_>, axis: &Axis<'_, '_>, first: usize, parent: BodyId) -> Result<()> {
         let mut function = axis.function.clone();
         // A degree of freedom is a length in metres, not a part of the body; so is everything ground is the parent of.
@@ -305,6 +315,9 @@ impl Compiler<'_, '_, '_> {
         };
         self.operations.push(if axis.translates {
             let scaled_by = scaled.then_some(parent);
+            if scaled {
+                function = multiplied(&function, 1.0 / axis.axis.lp_norm(1));
+            }
             Operation::TranslateAlong { axis: axis.axis, coordinate, function, scaled_by }
         } else {
             Operation::RotateAbout { axis: axis.axis, coordinate, function }

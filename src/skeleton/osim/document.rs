@@ -19,7 +19,6 @@ pub(super) struct ModelElements<'a, 'i> {
     pub couplers: Vec<Coupler<'a, 'i>>,
     pub markers: Vec<MarkerElement<'a, 'i>>,
     /// The `<Model>` element.
-    #[allow(dead_code)]
     pub node: Node<'a, 'i>,
 }
 

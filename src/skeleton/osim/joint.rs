@@ -30,7 +30,6 @@ pub(super) struct Offset<'a, 'i> {
     pub translation: Vector3<f64>,
     pub rotation: Rotation3<f64>,
     /// The element that holds the translation, where there is one.
-    #[allow(dead_code)]
     pub node: Option<Node<'a, 'i>>,
 }
 
@@ -42,7 +41,6 @@ pub(super) struct Axis<'a, 'i> {
     pub coordinate: Option<usize>,
     pub function: Function,
     /// The function's element, for a CustomJoint.
-    #[allow(dead_code)]
     pub node: Option<Node<'a, 'i>>,
 }
 
@@ -130,7 +128,8 @@ fn finish<'a, 'i>(
     // For the simple joints: (translates, axis, coordinate), translations first, and what the coordinates measure.
     let fixed: (&[(bool, Unit<Vector3<f64>>, usize)], &[Motion]) = match node.tag_name().name() {
         "CustomJoint" => {
-            let axes = custom_axes(source, node, &mut coordinates)?;
+            let mut axes = custom_axes(source, node, &mut coordinates)?;
+            order_by_use(&mut coordinates, &mut axes);
             return Ok(joint(name, node, ends, coordinates, axes, false));
         }
         "WeldJoint" => (&[], &[]),
@@ -301,6 +300,19 @@ fn custom_axes<'a, 'i>(
     // Translations happen in F, before the rotations.
     axes.sort_by_key(|a| !a.translates);
     Ok(axes)
+}
+
+/// OpenSim lists a CustomJoint's coordinates in the order its axes name them, rotations first, whatever their order in the file.
+fn order_by_use(coordinates: &mut Vec<CoordinateElement<'_, '_>>, axes: &mut [Axis<'_, '_>]) {
+    let rotations_first = axes.iter().filter(|a| !a.translates).chain(axes.iter().filter(|a| a.translates));
+    let used: Vec<usize> = rotations_first.filter_map(|a| a.coordinate).collect();
+    let mut order: Vec<usize> = (0..coordinates.len()).collect();
+    order.sort_by_key(|&i| used.iter().position(|&u| u == i).unwrap_or(usize::MAX));
+    for axis in axes {
+        axis.coordinate = axis.coordinate.and_then(|c| order.iter().position(|&i| i == c));
+    }
+    let mut taken: Vec<Option<CoordinateElement>> = coordinates.drain(..).map(Some).collect();
+    coordinates.extend(order.into_iter().filter_map(|i| taken[i].take()));
 }
 
 fn read_coordinate<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result<CoordinateElement<'a, 'i>> {

@@ -1,7 +1,7 @@
 //! Marker sets, in a model and in files of their own.
 
 use super::document::{self, FrameNames, flag, last_part, socket};
-use super::joint::follow;
+use super::joint::{Offset, follow};
 use crate::skeleton::xml::{self, Source, child, elements, text};
 use crate::skeleton::{Marker, Skeleton};
 use crate::{Error, Result};
@@ -17,7 +17,8 @@ pub(super) struct MarkerElement<'a, 'i> {
     /// In the body's frame.
     pub location: Vector3<f64>,
     pub fixed: bool,
-    #[allow(dead_code)]
+    /// Between the body and the frame it is written in.
+    pub offsets: Vec<Offset<'a, 'i>>,
     pub node: Node<'a, 'i>,
 }
 
@@ -53,7 +54,14 @@ pub(super) fn collect<'a, 'i>(
             }
             place += offset.translation;
         }
-        markers.push(MarkerElement { name, body, location: place, fixed: flag(source, node, "fixed", false)?, node });
+        markers.push(MarkerElement {
+            name,
+            body,
+            location: place,
+            fixed: flag(source, node, "fixed", false)?,
+            offsets,
+            node,
+        });
     }
     Ok(markers)
 }

@@ -7,8 +7,11 @@
 mod compile;
 mod document;
 mod function;
+mod generate;
 mod joint;
 mod markers;
+mod write;
 
-pub(super) use compile::read;
+pub(super) use compile::{joints, read};
 pub use markers::{read_marker_set, read_marker_set_str};
+pub use write::write_osim;
