@@ -7,7 +7,7 @@ use crate::kinematics::Mechanism;
 use crate::quality::height_by_scale;
 use crate::residual::reprojection::Observation;
 use crate::session::{Session, Trial};
-use crate::skeleton::{MarkerId, Motion, Skeleton, UpAxis};
+use crate::skeleton::{MarkerId, Motion, ScaleGroups, Skeleton, UpAxis};
 use crate::solve::{Free, Hyperparameters, Priors, Problem, StaturePrior, TrialProblem};
 use crate::trajectory::Layout;
 use nalgebra::{Matrix3, Rotation3};
@@ -78,7 +78,7 @@ pub(super) fn build(session: &Session, skeleton: &Skeleton, options: &FitOptions
     }
     let groups = match &options.scale_groups {
         Some(g) => g.clone(),
-        None => crate::skeleton::ScaleGroups::default_for(&skeleton),
+        None => ScaleGroups::for_markers(&skeleton, |m| markers.iter().any(|k| k.index() == m)).with_overall(&skeleton),
     };
     let mechanism = Arc::new(Mechanism::new(skeleton, groups));
     let layout = Arc::new(Layout::new(&mechanism));

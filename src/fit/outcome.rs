@@ -42,7 +42,7 @@ pub struct ScaleFit {
     pub group: String,
     /// Bodies the group acts on.
     pub bodies: Vec<String>,
-    /// Factor: 1 + the group's parameter.
+    /// Factor of the group's bodies: 1 + the parameters of all groups that contain them all.
     pub factor: f64,
     /// Its standard deviation.
     pub sd: f64,

@@ -82,19 +82,7 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         (Some(u), Some(i)) => u.shared_variance(i).max(0.0).sqrt(),
         _ => 0.0,
     };
-    let scale_groups = problem
-        .mechanism
-        .groups()
-        .groups
-        .iter()
-        .enumerate()
-        .map(|(g, group)| ScaleFit {
-            group: group.name.clone(),
-            bodies: group.members.iter().map(|(b, _)| skeleton.bodies[b.index()].name.clone()).collect(),
-            factor: 1.0 + parameters.scales[g],
-            sd: sd(border.scales.map(|s| s + g)),
-        })
-        .collect();
+    let scale_groups = scale_fits(&problem, parameters, done.uncertainty.as_ref());
     let offset_fits = problem
         .markers
         .iter()
@@ -164,6 +152,33 @@ fn noise(problem: &Problem, residuals: &[PixelResidual]) -> Vec<Vec<Option<f64>>
         seen[r.camera][r.keypoint] = Some(problem.hyper.sigma(r.camera, r.keypoint));
     }
     seen
+}
+
+/// The factor of a group's bodies: 1 + the parameters of all groups that contain every one of them (its own, and those of larger groups, as of the body as a whole).
+fn scale_fits(problem: &Problem, parameters: &Parameters, u: Option<&Uncertainty>) -> Vec<ScaleFit> {
+    let groups = &problem.mechanism.groups().groups;
+    let border = problem.border();
+    groups
+        .iter()
+        .map(|group| {
+            let counts: Vec<usize> =
+                (0..groups.len()).filter(|&h| group.members.iter().all(|m| groups[h].members.contains(m))).collect();
+            let variance: f64 = match (u, border.scales) {
+                (Some(u), Some(s)) => {
+                    let at = |a: usize, b: usize| u.shared[(s + b) * border.columns + s + a];
+                    counts.iter().flat_map(|&a| counts.iter().map(move |&b| (a, b))).map(|(a, b)| at(a, b)).sum()
+                }
+                _ => 0.0,
+            };
+            let name = |b: &crate::skeleton::BodyId| problem.mechanism.skeleton().bodies[b.index()].name.clone();
+            ScaleFit {
+                group: group.name.clone(),
+                bodies: group.members.iter().map(|(b, _)| name(b)).collect(),
+                factor: 1.0 + counts.iter().map(|&h| parameters.scales[h]).sum::<f64>(),
+                sd: variance.max(0.0).sqrt(),
+            }
+        })
+        .collect()
 }
 
 struct Kinematics {
