@@ -15,7 +15,6 @@ const MOST_NODES: u32 = 20_000_000;
 
 /// Parses `text` after the guards above; `label` names it in errors.
 pub(super) fn parse<'a>(label: &str, text: &'a str) -> Result<Document<'a>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
         return Err(Error::input(label, "the file is empty", "check that it was copied completely"));
     }

@@ -40,10 +40,8 @@ impl<'a> Defaults<'a> {
                 return Err(source.error(node, "a nested default has no class", "give it a class=\"…\""));
             }
         };
-        if let (Some(own), None) = (node.attribute("class"), parent) {
-            if own != MAIN {
-                self.classes.entry(own).or_default().parent = Some(MAIN);
-            }
+        if let (Some(own), None) = (node.attribute("class").filter(|own| *own != MAIN), parent) {
+            self.classes.entry(own).or_default().parent = Some(MAIN);
         }
         let class = self.classes.entry(name).or_default();
         class.parent = parent;
