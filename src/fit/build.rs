@@ -50,7 +50,7 @@ pub(super) fn build(session: &Session, skeleton: &Skeleton, options: &FitOptions
     let skeleton = skeleton.with_rotors();
     let mut warnings = Vec::new();
     let keypoint_markers: Vec<Option<MarkerId>> =
-        session.keypoints.points.iter().map(|k| k.marker.as_ref().and_then(|m| skeleton.marker(m))).collect();
+        session.keypoints.points.iter().map(|k| k.marker_names().find_map(|m| skeleton.marker(m))).collect();
     let lacking: Vec<&str> = session
         .keypoints
         .points

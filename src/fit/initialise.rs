@@ -24,8 +24,8 @@ const POINT_SD: f64 = 0.02;
 /// Fewest points that fix a body in space.
 const MIN_POINTS: usize = 4;
 
-/// Rays may miss each other by this much where a calibration is stale, pixels.
-const LENIENT_PX: f64 = 50.0;
+/// Rays may miss each other by this much where a calibration has gone stale, pixels.
+const LENIENT_PX: f64 = 60.0;
 
 /// Rays closer to parallel than this say nothing about depth, radians.
 const MIN_RAY_ANGLE: f64 = 0.05;
@@ -125,14 +125,12 @@ pub(super) fn initialise(session: &Session, built: &Built, options: &FitOptions)
 
 /// Triangulates a frame's markers.
 fn points(trial: &TrialProblem, frame: usize, projectors: &[Projector]) -> Vec<PointObservation> {
-    // A calibration that has gone stale misses by tens of pixels before the cameras are refined.
-    let options = TriangulationOptions { inlier_px: 60.0, ..TriangulationOptions::default() };
     let lenient = TriangulationOptions { inlier_px: LENIENT_PX, ..TriangulationOptions::default() };
     let mut out = Vec::new();
     for seen in trial.frame_observations(frame).chunk_by(|a, b| a.slot == b.slot) {
         let rays: Vec<(CameraId, [f64; 3])> =
             seen.iter().map(|o| (CameraId(o.camera as u32), [o.pixel[0], o.pixel[1], o.weight])).collect();
-        if let Some(t) = triangulate(projectors, &rays, &options) {
+        if let Some(t) = triangulate(projectors, &rays, &lenient).filter(|t| t.angle > MIN_RAY_ANGLE) {
             out.push(PointObservation { slot: seen[0].slot, position: t.point, weight: 1.0, sigma: POINT_SD });
         }
     }

@@ -34,6 +34,16 @@ pub struct Keypoint {
     /// Marker it is observed by; `None` for points that say nothing about the skeleton (eyes, ears, face).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
+    /// Marker to use where a model has none of the first name: models name the same place differently.
+    #[serde(default, rename = "or", skip_serializing_if = "Option::is_none")]
+    pub alternative: Option<String>,
+}
+
+impl Keypoint {
+    /// The names its marker may have, the best first.
+    pub fn marker_names(&self) -> impl Iterator<Item = &str> {
+        self.marker.iter().chain(&self.alternative).map(String::as_str)
+    }
 }
 
 /// One person in one image: `[u, v, confidence]` per keypoint, confidence 0 where missing.

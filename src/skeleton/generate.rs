@@ -135,24 +135,36 @@ fn own(
     owner: &mut [Option<usize>],
     format: &str,
 ) -> Result<(CoordinateId, Function)> {
-    let own = &skeleton.coordinates[coordinate.index()];
-    if own.coupling.is_none() && owner[coordinate.index()] == Some(body) {
+    let itself = coordinate.index();
+    let independent = skeleton.coordinates[itself].coupling.is_none();
+    // Coupled coordinates that lead to this very function.
+    let coupled: Vec<(usize, Function, bool)> = (skeleton.coordinates.iter().enumerate())
+        .filter_map(|(d, candidate)| {
+            let coupling = candidate.coupling.as_ref().filter(|k| k.independent == coordinate)?;
+            let same = coupling.function.is_identity();
+            let outer = match function {
+                _ if same => function.clone(),
+                Function::Composite { outer, inner } if **inner == coupling.function => (**outer).clone(),
+                f if *f == coupling.function => Function::IDENTITY,
+                _ => return None,
+            };
+            (compose(outer.clone(), &coupling.function) == *function).then_some((d, outer, same))
+        })
+        .collect();
+    // Those this body is known to own; the coordinate itself; else whatever no other body has taken.
+    let known = coupled.iter().find(|(d, _, same)| !same && owner[*d] == Some(body));
+    if let Some((d, outer, _)) = known {
+        return Ok((CoordinateId(*d as u32), outer.clone()));
+    }
+    if independent && owner[itself] == Some(body) {
         return Ok((coordinate, function.clone()));
     }
-    for (d, candidate) in skeleton.coordinates.iter().enumerate() {
-        let Some(coupling) = candidate.coupling.as_ref().filter(|k| k.independent == coordinate) else { continue };
-        let outer = match function {
-            _ if coupling.function.is_identity() => function.clone(),
-            Function::Composite { outer, inner } if **inner == coupling.function => (**outer).clone(),
-            f if *f == coupling.function => Function::IDENTITY,
-            _ => continue,
-        };
-        // Of two coupled coordinates with one function each serves one body.
-        if compose(outer.clone(), &coupling.function) == *function && *owner[d].get_or_insert(body) == body {
+    for (d, outer, _) in coupled {
+        if *owner[d].get_or_insert(body) == body {
             return Ok((CoordinateId(d as u32), outer));
         }
     }
-    if own.coupling.is_none() && *owner[coordinate.index()].get_or_insert(body) == body {
+    if independent && *owner[itself].get_or_insert(body) == body {
         return Ok((coordinate, function.clone()));
     }
     Err(inexact(

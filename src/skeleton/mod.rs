@@ -11,7 +11,8 @@
 //! | `TranslateAlong` | `p ← p + R·a·k·f(q)`, `k = Σ|aᵢ|·s_b,i` or 1 |
 //! | `Ball` | `R ← R·R_rotor` |
 //!
-//! and the result is the body's pose `ground_from_body`. `s_b` are the scale factors of the body the operation's numbers are written in. A marker sits at
+//! and the result is the body's pose `ground_from_body`. `s_b` are the scale factors of the body the operation's numbers are written in. (Along an oblique axis `k` is not 1 where the factors are; readers of scaled
+//! functions divide by `Σ|aᵢ|`, so that an unscaled model moves as its file says.) A marker sits at
 //! `p_body + R_body·(s_body ∘ m + o)`.
 
 mod function;

@@ -50,5 +50,41 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
-    Ok(text)
+    Ok(with_plain_comments(text))
+}
+
+/// XML forbids `--` inside comments, but OpenSim and MuJoCo read it and people draw lines with it: such hyphens become `=`.
+fn with_plain_comments(text: String) -> String {
+    let mut made = String::new();
+    let mut at = 0;
+    while let Some(start) = text[at..].find("<!--").map(|i| at + i + 4) {
+        let Some(end) = text[start..].find("-->").map(|i| start + i) else { break };
+        let comment = &text[start..end];
+        made.push_str(&text[at..start]);
+        if comment.contains("--") || comment.ends_with('-') {
+            made.push_str(&comment.replace('-', "="));
+        } else {
+            made.push_str(comment);
+        }
+        made.push_str("-->");
+        at = end + 3;
+    }
+    made.push_str(&text[at..]);
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_in_comments_are_kept_readable() {
+        for (text, plain) in [
+            ("<a><!-- a-b --><b/></a>", "<a><!-- a-b --><b/></a>"),
+            ("<a><!-- ---- legs -- ---><b x=\"--\"/></a>", "<a><!-- ==== legs == =--><b x=\"--\"/></a>"),
+            ("<a><!-- never ends --", "<a><!-- never ends --"),
+        ] {
+            assert_eq!(with_plain_comments(text.to_owned()), plain);
+        }
+    }
 }

@@ -23,10 +23,9 @@ pub(super) fn without_side(name: &str) -> Option<(String, Side)> {
     for (word, side) in [("Left", Side::Left), ("left", Side::Left), ("Right", Side::Right), ("right", Side::Right)] {
         let rest = name.strip_prefix(word).or_else(|| name.strip_suffix(word));
         // `LeftFoot` and `footLeft`, not `leftover`.
-        if let Some(rest) = rest.filter(|r| r.starts_with(char::is_uppercase) || word.starts_with(char::is_uppercase)) {
-            if !rest.is_empty() {
-                return Some((rest.to_owned(), side));
-            }
+        let apart = |r: &&str| r.starts_with(char::is_uppercase) || word.starts_with(char::is_uppercase);
+        if let Some(rest) = rest.filter(|r| !r.is_empty()).filter(apart) {
+            return Some((rest.to_owned(), side));
         }
     }
     None

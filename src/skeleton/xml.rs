@@ -15,7 +15,6 @@ const MOST_NODES: u32 = 20_000_000;
 
 /// Parses `text` after the guards above; `label` names it in errors.
 pub(super) fn parse<'a>(label: &str, text: &'a str) -> Result<Document<'a>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
         return Err(Error::input(label, "the file is empty", "check that it was copied completely"));
     }
@@ -78,17 +77,21 @@ pub(super) struct Source<'a, 'i> {
 }
 
 impl<'a, 'i> Source<'a, 'i> {
-    /// `file:line, <element name="…">`.
+    /// `file:line, <element name="…">`, or `<element> of <owner name="…">` where the element has no name.
     pub fn place(&self, node: Node) -> String {
         let line = self.document.text_pos_at(node.range().start).row;
-        let node = if node.is_element() { Some(node) } else { node.parent_element() };
-        match node {
-            Some(n) => match n.attribute("name") {
-                Some(name) => format!("{}:{line}, <{} name=\"{name}\">", self.label, n.tag_name().name()),
-                None => format!("{}:{line}, <{}>", self.label, n.tag_name().name()),
-            },
-            None => format!("{}:{line}", self.label),
+        let mut said = format!("{}:{line}", self.label);
+        let mut before = ", ";
+        for element in node.ancestors().filter(Node::is_element).take(3) {
+            let tag = element.tag_name().name();
+            match element.attribute("name") {
+                Some(name) => return format!("{said}{before}<{tag} name=\"{name}\">"),
+                None if before == ", " => said = format!("{said}{before}<{tag}>"),
+                None => {}
+            }
+            before = " of ";
         }
+        said
     }
 
     /// An error at `node`.

@@ -5,8 +5,8 @@ use super::include;
 use crate::Result;
 use crate::skeleton::xml::{self, Source, nearest};
 use crate::skeleton::{
-    Body, BodyId, Coordinate, CoordinateId, Coupling, Function, GROUND, Marker, ModelSource, Motion, Operation, Rotor,
-    RotorId, Skeleton, compose,
+    Body, BodyId, Coordinate, CoordinateId, Coupling, Function, Marker, ModelSource, Motion, Operation, Rotor, RotorId,
+    Skeleton, compose,
 };
 use nalgebra::{Matrix3, Unit, Vector3};
 use std::collections::HashMap;
@@ -255,11 +255,12 @@ fn translate(made: &mut Skeleton, start: usize, offset: Vector3<f64>, scaled_by:
     if offset == Vector3::zeros() {
         return;
     }
-    if let [.., Operation::Translate { offset: last, scaled_by: b }] = &made.operations[start..] {
-        if *b == scaled_by && *last == -offset {
-            made.operations.pop();
-            return;
-        }
+    if let [.., Operation::Translate { offset: last, scaled_by: b }] = &made.operations[start..]
+        && *b == scaled_by
+        && *last == -offset
+    {
+        made.operations.pop();
+        return;
     }
     made.operations.push(Operation::Translate { offset, scaled_by });
 }
@@ -277,5 +278,4 @@ fn moved(made: &mut Skeleton, axis: Unit<Vector3<f64>>, first: usize, reference:
     } else {
         Operation::TranslateAlong { axis, coordinate, function, scaled_by: None }
     });
-    debug_assert!(made.bodies.len() > GROUND.index());
 }

@@ -40,10 +40,8 @@ impl<'a> Defaults<'a> {
                 return Err(source.error(node, "a nested default has no class", "give it a class=\"…\""));
             }
         };
-        if let (Some(own), None) = (node.attribute("class"), parent) {
-            if own != MAIN {
-                self.classes.entry(own).or_default().parent = Some(MAIN);
-            }
+        if let (Some(own), None) = (node.attribute("class").filter(|own| *own != MAIN), parent) {
+            self.classes.entry(own).or_default().parent = Some(MAIN);
         }
         let class = self.classes.entry(name).or_default();
         class.parent = parent;
@@ -75,9 +73,9 @@ impl<'a> Defaults<'a> {
             // No chain is longer than there are classes.
             for _ in 0..=self.classes.len() {
                 let found = self.classes.get(class)?;
-                let value = found.values.iter().find(|((e, a), _)| *e == node.tag_name().name() && *a == name);
-                if let Some((_, value)) = value {
-                    return Some(*value);
+                let values: &HashMap<(&str, &str), &'a str> = &found.values;
+                if let Some(value) = values.get(&(node.tag_name().name(), name)) {
+                    return Some(value);
                 }
                 class = found.parent?;
             }

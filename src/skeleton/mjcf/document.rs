@@ -65,6 +65,8 @@ pub(super) struct SiteElement<'a, 'i> {
     pub position: Vector3<f64>,
     /// As written, or the default's: in the frame it stands in.
     pub written: Vector3<f64>,
+    /// That frame in the body.
+    pub frame: Place,
 }
 
 /// `q1 − ref1 = Σ cₖ (q2 − ref2)ᵏ`, or `c₀` where there is no second joint.
@@ -272,6 +274,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             node,
             position: place.position + place.rotation * position,
             written: position,
+            frame: place.clone(),
         })
     }
 

@@ -47,9 +47,8 @@ impl Compiler {
                         )
                     })?;
             }
-            match node.attribute("autolimits") {
-                Some(value) => found.autolimits = value == "true",
-                None => {}
+            if let Some(value) = node.attribute("autolimits") {
+                found.autolimits = value == "true";
             }
             if node.attribute("coordinate") == Some("global") {
                 return Err(source.error(

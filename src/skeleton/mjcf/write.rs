@@ -72,9 +72,15 @@ fn rewrite(skeleton: &Skeleton, scales: &Scales, offsets: &Offsets, path: &str, 
             if site.node.attribute("fromto").is_some() {
                 return Err(source.error(site.node, "a site given by fromto cannot be moved", "give it a pos"));
             }
-            // Rounding of the difference is none where the marker is the site's own.
-            let moved = marker.location - site.position;
-            let new = (site.written + moved).component_mul(&factors(b)) + offsets.0[i];
+            let unchanged = marker.location == site.position
+                && offsets.0[i] == Vector3::zeros()
+                && factors(b) == Vector3::repeat(1.0);
+            if unchanged {
+                continue;
+            }
+            let in_body = marker.location.component_mul(&factors(b)) + offsets.0[i];
+            let frame_in_body = site.frame.position.component_mul(&factors(b));
+            let new = site.frame.rotation.inverse() * (in_body - frame_in_body);
             edits.position(site.node, site.written, new);
         }
     }

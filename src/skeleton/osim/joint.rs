@@ -107,6 +107,9 @@ pub(super) fn read_nested<'a, 'i>(
     finish(source, node, Ends { parent, child: body, parent_offsets, child_offsets }, coordinates)
 }
 
+/// Whether it translates, along or about what, by which coordinate of the joint.
+type SimpleAxis = (bool, Unit<Vector3<f64>>, usize);
+
 struct Ends<'a, 'i> {
     parent: &'a str,
     child: &'a str,
@@ -126,7 +129,7 @@ fn finish<'a, 'i>(
         coordinates.into_iter().map(|n| read_coordinate(source, n)).collect::<Result<Vec<CoordinateElement>>>()?;
     let (x, y, z) = (Vector3::x_axis(), Vector3::y_axis(), Vector3::z_axis());
     // For the simple joints: (translates, axis, coordinate), translations first, and what the coordinates measure.
-    let fixed: (&[(bool, Unit<Vector3<f64>>, usize)], &[Motion]) = match node.tag_name().name() {
+    let fixed: (&[SimpleAxis], &[Motion]) = match node.tag_name().name() {
         "CustomJoint" => {
             let mut axes = custom_axes(source, node, &mut coordinates)?;
             order_by_use(&mut coordinates, &mut axes);
