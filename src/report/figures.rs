@@ -1,0 +1,127 @@
+//! The few figures of a whole session that its summary, its page and its outcome share.
+
+use super::finite;
+use crate::fit::{CameraFit, SessionFit, TrialFit};
+use crate::skeleton::Motion;
+
+/// Median; the mean of the middle two where their number is even. `None` of nothing. Values must be numbers.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    if n == 0 {
+        return None;
+    }
+    Some(if n % 2 == 1 { values[n / 2] } else { 0.5 * (values[n / 2 - 1] + values[n / 2]) })
+}
+
+/// Median over the frames of a coordinate's standard deviation, SI; `None` where no frame has one.
+pub fn median_sd(trial: &TrialFit, coordinate: usize) -> Option<f64> {
+    let finite_sd = |row: &Vec<Option<f64>>| row.get(coordinate).copied().flatten().and_then(finite);
+    median(trial.q_sd.iter().filter_map(finite_sd).collect())
+}
+
+/// Median over frames and free angles of the standard deviation, degrees.
+pub fn typical_angle_sd_deg(fit: &SessionFit) -> Option<f64> {
+    let mut all = Vec::new();
+    for trial in &fit.trials {
+        for row in &trial.q_sd {
+            for (coordinate, sd) in fit.skeleton.coordinates.iter().zip(row) {
+                if coordinate.motion == Motion::Rotational && !coordinate.locked && coordinate.coupling.is_none() {
+                    all.extend(sd.and_then(finite));
+                }
+            }
+        }
+    }
+    median(all).map(f64::to_degrees)
+}
+
+/// Reprojection of all trials: the trials' figures weighted by their numbers of detections, so that one trial's are its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Overall {
+    /// Detections counted.
+    pub observations: usize,
+    /// Median, pixels.
+    pub median_px: f64,
+    /// Median at the starting point, pixels.
+    pub median_px_before: Option<f64>,
+    /// Median, millimetres at the subject.
+    pub median_mm: Option<f64>,
+}
+
+/// See [`Overall`]; `None` where nothing was counted.
+pub fn overall(fit: &SessionFit) -> Option<Overall> {
+    let mean = |of: &dyn Fn(&TrialFit) -> (usize, f64)| {
+        let rows = fit.trials.iter().map(of).filter(|(n, value)| *n > 0 && value.is_finite());
+        let (n, sum) = rows.fold((0, 0.0), |(n, sum), (m, value)| (n + m, sum + m as f64 * value));
+        (n > 0).then(|| sum / n as f64)
+    };
+    Some(Overall {
+        observations: fit.trials.iter().map(|t| t.reprojection.all.observations).sum(),
+        median_px: mean(&|t| (t.reprojection.all.observations, t.reprojection.all.median_px))?,
+        median_px_before: mean(&|t| (t.reprojection_before.all.observations, t.reprojection_before.all.median_px)),
+        median_mm: mean(&|t| (t.reprojection.all.observations, t.reprojection.all.median_mm)),
+    })
+}
+
+/// Root mean square length of the marker offsets, millimetres.
+pub fn offsets_rms_mm(fit: &SessionFit) -> Option<f64> {
+    let n = fit.offset_fits.len();
+    let sum: f64 = fit.offset_fits.iter().map(|o| o.offset.norm_squared()).sum();
+    if n == 0 { None } else { finite((sum / n as f64).sqrt() * 1e3) }
+}
+
+/// The camera that moved most, by the displacement it causes at three metres: rotation and translation weighed together.
+pub fn most_moved(fit: &SessionFit) -> Option<&CameraFit> {
+    let moved = |c: &CameraFit| c.translation_change_mm + 3000.0 * c.rotation_change_deg.to_radians();
+    fit.cameras.iter().filter(|c| moved(c) > 0.0 && moved(c).is_finite()).max_by(|a, b| moved(a).total_cmp(&moved(b)))
+}
+
+/// Names of the stale cameras.
+pub fn stale(fit: &SessionFit) -> Vec<&str> {
+    fit.cameras.iter().filter(|c| c.stale).map(|c| c.name.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    }
+
+    #[test]
+    fn trials_count_by_their_detections() {
+        let mut fit = sample::session();
+        fit.trials[0].reprojection.all.observations = 300;
+        fit.trials[0].reprojection.all.median_px = 4.0;
+        fit.trials[1].reprojection.all.observations = 100;
+        fit.trials[1].reprojection.all.median_px = 8.0;
+        let all = overall(&fit).unwrap();
+        assert_eq!((all.observations, all.median_px), (400, 5.0));
+        assert_eq!(overall(&sample::empty()), None);
+    }
+
+    #[test]
+    fn angles_that_are_held_do_not_count() {
+        let mut fit = sample::session();
+        let locked = fit.skeleton.coordinates.iter().position(|c| c.locked).unwrap();
+        let before = typical_angle_sd_deg(&fit).unwrap();
+        for row in fit.trials.iter_mut().flat_map(|t| &mut t.q_sd) {
+            row[locked] = Some(0.0);
+        }
+        assert_eq!(typical_angle_sd_deg(&fit).unwrap(), before);
+        assert!((0.5..3.0).contains(&before));
+    }
+
+    #[test]
+    fn the_stale_camera_moved_most() {
+        let fit = sample::session();
+        assert_eq!(most_moved(&fit).unwrap().name, "cam03");
+        assert_eq!(stale(&fit), ["cam03"]);
+        assert!(most_moved(&sample::empty()).is_none());
+    }
+}

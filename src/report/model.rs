@@ -1,0 +1,43 @@
+//! The scaled model with its fitted markers, as files.
+//!
+//! Always in the format the model came in, and in the other one where that moves exactly as the skeleton does; where it does
+//! not, the format's writer says why. This is the one place that calls those writers.
+
+use crate::fit::SessionFit;
+use crate::skeleton::{ModelSource, write_mjcf, write_osim};
+
+/// A model file, or why it cannot be written.
+pub struct ModelFile {
+    /// Name in the output folder.
+    pub name: &'static str,
+    /// What it is, for the manifest.
+    pub what: &'static str,
+    /// Its text, or the reason.
+    pub content: Result<String, String>,
+}
+
+/// Both model files, the model's own format first.
+pub fn files(fit: &SessionFit) -> Vec<ModelFile> {
+    let says = |e: crate::Error| e.to_string();
+    let osim = ModelFile {
+        name: "model.osim",
+        what: "the scaled model with its fitted markers, for OpenSim",
+        content: numbers(fit).and_then(|()| write_osim(&fit.skeleton, &fit.scales, &fit.offsets).map_err(says)),
+    };
+    let mjcf = ModelFile {
+        name: "model.xml",
+        what: "the scaled model with its fitted markers, for MuJoCo",
+        content: numbers(fit).and_then(|()| write_mjcf(&fit.skeleton, &fit.scales, &fit.offsets).map_err(says)),
+    };
+    match fit.skeleton.source {
+        ModelSource::Mjcf { .. } => vec![mjcf, osim],
+        ModelSource::Osim { .. } | ModelSource::None => vec![osim, mjcf],
+    }
+}
+
+/// A failed fit may have left factors that are no numbers; no model is made of those.
+fn numbers(fit: &SessionFit) -> Result<(), String> {
+    let scales = fit.scales.0.iter().flatten().all(|s| s.is_finite());
+    let offsets = fit.offsets.0.iter().all(|o| o.iter().all(|x| x.is_finite()));
+    if scales && offsets { Ok(()) } else { Err("the fit failed and left no complete set of scales and offsets".into()) }
+}
