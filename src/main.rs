@@ -1,1 +1,5 @@
-fn main() {}
+//! The `kinefit` command; see [`kinefit::cli`].
+
+fn main() -> std::process::ExitCode {
+    kinefit::cli::main()
+}

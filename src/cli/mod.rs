@@ -1,1 +1,71 @@
-//! (to be written)
+//! The `kinefit` command: one file per subcommand, and no mathematics.
+//!
+//! Results go to standard output, everything said on the way (progress, warnings, errors) to standard error. The exit status
+//! is 0 for a result that may be used, 1 for a fit that failed, 2 for input that cannot be used, and 130 after a second
+//! Ctrl-C.
+
+mod console;
+mod fit;
+mod fk;
+mod interrupt;
+mod model;
+mod output;
+
+use crate::error::Result;
+use clap::{ArgAction, Parser, Subcommand};
+use console::Console;
+use std::process::ExitCode;
+
+/// Joint angles, bone lengths and camera positions, with error bars, from what several cameras saw of a person.
+#[derive(Debug, Parser)]
+#[command(name = "kinefit", version, max_term_width = 100, after_help = "First steps:\n  kinefit demo\n  kinefit fit SESSION")]
+struct Cli {
+    /// Say more about what is done, on standard error; -vv for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Fit(Box<fit::Arguments>),
+    Fk(fk::Arguments),
+}
+
+/// Runs the command on the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = Console::new(cli.verbose);
+    let done = match &cli.command {
+        Command::Fit(arguments) => fit::run(arguments, &console),
+        Command::Fk(arguments) => fk::run(arguments),
+    };
+    finish(done, &console)
+}
+
+fn finish(done: Result<ExitCode>, console: &Console) -> ExitCode {
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            console.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound_and_every_command_shows_an_example() {
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands_mut() {
+            let help = sub.render_long_help().to_string();
+            assert!(help.contains("Example"), "{help}");
+        }
+    }
+}

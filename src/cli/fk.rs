@@ -1,0 +1,163 @@
+//! `kinefit fk`: positions of bodies and markers, to check a model against another program.
+
+use super::console::print;
+use super::model::ModelArguments;
+use crate::error::{Error, Result};
+use crate::kinematics::{Frame, forward};
+use crate::report::OutputFolder;
+use crate::skeleton::{Offsets, Scales, Skeleton};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const EXAMPLE: &str = "\
+Example:
+  kinefit fk --model gait2392.osim --coordinates poses.json --out positions.json
+
+with poses.json (radians and metres; what is not given takes the model's default, coupled coordinates are computed):
+
+  { \"poses\": [ { \"q\": { \"hip_flexion_r\": 0.3, \"pelvis_ty\": 0.95 } } ] }
+
+and, if wanted, \"body_scale_factors\": { \"femur_r\": [1.02, 1.05, 1.02] } beside \"poses\". Of every body the origin `p` in
+ground and the rotation `R` (x_ground = R x_body + p, by rows) are written, of every marker its position in ground; metres.";
+
+/// Compute where bodies and markers are for given coordinates
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Poses, a JSON file
+    #[arg(long, value_name = "FILE")]
+    coordinates: PathBuf,
+    /// File for the result [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Input {
+    poses: Vec<PoseIn>,
+    #[serde(default)]
+    body_scale_factors: BTreeMap<String, [f64; 3]>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PoseIn {
+    q: BTreeMap<String, f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Positions<'a> {
+    model: &'a str,
+    units: &'static str,
+    poses: Vec<PoseOut<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PoseOut<'a> {
+    q: BTreeMap<&'a str, f64>,
+    bodies: BTreeMap<&'a str, BodyOut>,
+    markers: BTreeMap<&'a str, [f64; 3]>,
+}
+
+#[derive(Debug, Serialize)]
+struct BodyOut {
+    p: [f64; 3],
+    #[serde(rename = "R")]
+    rotation: [[f64; 3]; 3],
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let skeleton = arguments.model.read()?;
+    let input = read(&arguments.coordinates)?;
+    let place = arguments.coordinates.display().to_string();
+    let scales = factors(&skeleton, &input, &place)?;
+    let poses = input
+        .poses
+        .iter()
+        .enumerate()
+        .map(|(i, pose)| positions(&skeleton, &scales, pose, &format!("{place}: pose {i}")))
+        .collect::<Result<_>>()?;
+    let result =
+        Positions { model: &skeleton.name, units: "m, rad; R by rows, x_ground = R x_body + p", poses };
+    // Plain structs with text keys, written to memory: nothing here can fail.
+    let mut text = serde_json::to_string_pretty(&result).unwrap_or_default();
+    text.push('\n');
+    match &arguments.out {
+        Some(path) => write(path, &text)?,
+        None => print(&text)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> Result<Input> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, &e))?;
+    serde_json::from_str(&text).map_err(|e| {
+        Error::file(path, e, "write { \"poses\": [ { \"q\": { \"<coordinate>\": <number>, ... } }, ... ] }, radians and metres")
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let name = path.file_name().and_then(OsStr::to_str).ok_or_else(|| {
+        Error::input("--out", format_args!("`{}` is no name of a file", path.display()), "name a file, such as out.json")
+    })?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    OutputFolder::open(folder)?.write(name, text.as_bytes())?;
+    Ok(())
+}
+
+fn factors(skeleton: &Skeleton, input: &Input, place: &str) -> Result<Scales> {
+    let mut scales = Scales::ones(skeleton);
+    for (name, factors) in &input.body_scale_factors {
+        let place = format!("{place}: body_scale_factors: {name}");
+        let Some(body) = skeleton.body(name) else {
+            return Err(unknown(&place, "body", skeleton, skeleton.bodies.iter().map(|b| b.name.as_str())));
+        };
+        if !factors.iter().all(|f| f.is_finite() && *f > 0.0) {
+            return Err(Error::input(place, format_args!("the factors are {factors:?}"), "give positive numbers"));
+        }
+        scales.0[body.index()] = *factors;
+    }
+    Ok(scales)
+}
+
+fn unknown<'a>(place: &str, what: &str, skeleton: &Skeleton, names: impl Iterator<Item = &'a str>) -> Error {
+    let names: Vec<&str> = names.collect();
+    Error::input(
+        place,
+        format_args!("the model `{}` has no {what} of that name", skeleton.name),
+        format_args!("use one of: {}", names.join(", ")),
+    )
+}
+
+fn positions<'a>(skeleton: &'a Skeleton, scales: &Scales, pose: &PoseIn, place: &str) -> Result<PoseOut<'a>> {
+    let mut q: Vec<f64> = skeleton.coordinates.iter().map(|c| c.default).collect();
+    for (name, &value) in &pose.q {
+        let place = format!("{place}: {name}");
+        let Some(coordinate) = skeleton.coordinate(name) else {
+            return Err(unknown(&place, "coordinate", skeleton, skeleton.coordinates.iter().map(|c| c.name.as_str())));
+        };
+        // JSON has no NaN, but 1e999 reads as infinity.
+        if !value.is_finite() {
+            return Err(Error::input(place, format_args!("the value is {value}"), "give a finite number"));
+        }
+        q[coordinate.index()] = value;
+    }
+    skeleton.resolve_couplings(&mut q);
+    let mut frame = Frame::new(skeleton);
+    forward(skeleton, scales, &Offsets::zeros(skeleton), &q, &skeleton.rotor_rotations(&q), &mut frame);
+    let body = |b: usize| BodyOut {
+        p: frame.origins[b].into(),
+        rotation: [0, 1, 2].map(|i| [0, 1, 2].map(|j| frame.rotations[b][(i, j)])),
+    };
+    // The first body is the ground.
+    Ok(PoseOut {
+        q: skeleton.coordinates.iter().map(|c| c.name.as_str()).zip(q.iter().copied()).collect(),
+        bodies: skeleton.bodies.iter().enumerate().skip(1).map(|(b, it)| (it.name.as_str(), body(b))).collect(),
+        markers: skeleton.markers.iter().zip(&frame.markers).map(|(m, p)| (m.name.as_str(), (*p).into())).collect(),
+    })
+}
