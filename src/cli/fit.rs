@@ -1,9 +1,9 @@
 //! `kinefit fit`: a session folder in, everything about its subject out.
 
 use super::console::Console;
+use super::interrupt;
 use super::model::ModelArguments;
 use super::output::{Output, command_line, folder_name};
-use super::interrupt;
 use crate::error::{Error, Result};
 use crate::fit::{FitOptions, fit_session};
 use crate::report::Provenance;
@@ -147,7 +147,11 @@ impl Arguments {
 /// Before anything has used a thread.
 pub(super) fn use_threads(threads: u16) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global().map_err(|e| {
-        Error::input("--threads", format_args!("{threads} threads cannot be had: {e}"), "ask for fewer, or leave it out")
+        Error::input(
+            "--threads",
+            format_args!("{threads} threads cannot be had: {e}"),
+            "ask for fewer, or leave it out",
+        )
     })
 }
 

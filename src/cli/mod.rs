@@ -18,7 +18,12 @@ use std::process::ExitCode;
 
 /// Joint angles, bone lengths and camera positions, with error bars, from what several cameras saw of a person.
 #[derive(Debug, Parser)]
-#[command(name = "kinefit", version, max_term_width = 100, after_help = "First steps:\n  kinefit demo\n  kinefit fit SESSION")]
+#[command(
+    name = "kinefit",
+    version,
+    max_term_width = 100,
+    after_help = "First steps:\n  kinefit demo\n  kinefit fit SESSION"
+)]
 struct Cli {
     /// Say more about what is done, on standard error; -vv for everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
