@@ -1,7 +1,7 @@
 //! A fit as the plain data that [`crate::quality::evaluate`] compares with a truth.
 
 use super::SessionFit;
-use crate::quality::{FittedCoordinate, FittedData, FittedOffset, FittedTrial};
+use crate::quality::{FittedCoordinate, FittedData, FittedOffset, FittedRotor, FittedTrial};
 use crate::skeleton::Motion;
 
 impl SessionFit {
@@ -19,6 +19,7 @@ impl SessionFit {
                     limited: c.range.is_some(),
                 })
                 .collect(),
+            rotors: FittedRotor::of_model(skeleton),
             markers: skeleton.markers.iter().map(|m| m.name.clone()).collect(),
             scales: skeleton
                 .bodies

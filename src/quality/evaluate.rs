@@ -13,8 +13,9 @@
 use super::median;
 use crate::camera::Rig;
 use crate::error::{Error, Result};
+use crate::skeleton::{CoordinateId, Rotor, Skeleton};
 use crate::synthetic::{TrialTruth, Truth};
-use nalgebra::{Matrix3, Rotation3, Vector3};
+use nalgebra::{Matrix3, Rotation3, Unit, Vector3};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::f64::consts::{PI, TAU};
@@ -24,6 +25,8 @@ use std::f64::consts::{PI, TAU};
 pub struct FittedData {
     /// Columns of [`FittedTrial::q`].
     pub coordinates: Vec<FittedCoordinate>,
+    /// Rotations whose angles are three of these: past a singularity two triples of angles are one rotation.
+    pub rotors: Vec<FittedRotor>,
     /// Names of the columns of [`FittedTrial::markers`].
     pub markers: Vec<String>,
     /// Scale factors by body.
@@ -49,6 +52,33 @@ pub struct FittedCoordinate {
     pub rotational: bool,
     /// Has a range.
     pub limited: bool,
+}
+
+/// Three coordinates that are the angles of one rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FittedRotor {
+    /// Columns of [`FittedTrial::q`].
+    pub coordinates: [usize; 3],
+    /// Axes, of unit length, one after the other.
+    pub axes: [[f64; 3]; 3],
+}
+
+impl FittedRotor {
+    /// The rotors of a model: of its own, and of a body on ground that turns about three axes in a row.
+    pub fn of_model(skeleton: &Skeleton) -> Vec<Self> {
+        let of = |r: &Rotor| Self {
+            coordinates: r.coordinates.map(|c| c.index()),
+            axes: r.axes.map(|a| a.into_inner().into()),
+        };
+        skeleton.with_rotors().rotors.iter().map(of).collect()
+    }
+
+    fn rotor(&self) -> Rotor {
+        Rotor {
+            coordinates: self.coordinates.map(|c| CoordinateId(c as u32)),
+            axes: self.axes.map(|a| Unit::new_normalize(Vector3::from(a))),
+        }
+    }
 }
 
 /// A fitted offset.
@@ -205,11 +235,12 @@ pub fn evaluate(truth: &Truth, fitted: &FittedData) -> Result<Evaluation> {
     for (t, f) in pairs {
         let rows = common_frames(t, f);
         let points = points(t, f, &rows, &observed);
+        let expected = expected_coordinates(t, f, &rows, &columns, &fitted.rotors);
         let mut coordinates = BTreeMap::new();
         let mut joints = Vec::new();
-        for &(i, j) in &columns {
+        for (k, &(i, _)) in columns.iter().enumerate() {
             let c = &fitted.coordinates[i];
-            let errors = coordinate_errors(t, f, &rows, (i, j), c.rotational);
+            let errors = coordinate_errors(f, &rows, i, expected.iter().map(|row| row[k]), c.rotational);
             let sds = rows.iter().map(|&(_, row)| f.q_sd.get(row).and_then(|sd| sd.get(i).copied().flatten()));
             z.extend(errors.iter().zip(sds).filter_map(|(e, sd)| z_score(*e, sd?)));
             let unit = if c.rotational { 1f64.to_degrees() } else { 1e3 };
@@ -273,15 +304,45 @@ fn points(
     rows.iter().flat_map(of).collect()
 }
 
-/// Fitted less true. Angles that differ by whole turns all along are the same: the turns nearest the first error are taken out.
-fn coordinate_errors(
+/// The truth by frame and common column, each rotation as those of its angles that are nearest the fit's.
+fn expected_coordinates(
     t: &TrialTruth,
     f: &FittedTrial,
     rows: &[(usize, usize)],
-    (i, j): (usize, usize),
+    columns: &[(usize, usize)],
+    rotors: &[FittedRotor],
+) -> Vec<Vec<f64>> {
+    let place = |coordinate: usize| columns.iter().position(|&(i, _)| i == coordinate);
+    let rotors: Vec<(Rotor, [usize; 3])> = rotors
+        .iter()
+        .filter_map(|r| {
+            let [a, b, c] = r.coordinates.map(place);
+            Some((r.rotor(), [a?, b?, c?]))
+        })
+        .collect();
+    rows.iter()
+        .map(|&(frame, row)| {
+            let mut q: Vec<f64> = columns.iter().map(|&(_, j)| t.coordinates[frame][j]).collect();
+            for (rotor, at) in &rotors {
+                let rotation = rotor.rotation_from_angles(at.map(|k| q[k]));
+                let (angles, _) = rotor.angles_from_rotation(&rotation, at.map(|k| f.q[row][columns[k].0]));
+                at.iter().zip(angles).for_each(|(&k, angle)| q[k] = angle);
+            }
+            q
+        })
+        .collect()
+}
+
+/// Fitted less true. Angles that differ by whole turns all along are the same: the turns nearest the first error are taken out.
+fn coordinate_errors(
+    f: &FittedTrial,
+    rows: &[(usize, usize)],
+    coordinate: usize,
+    expected: impl Iterator<Item = f64>,
     rotational: bool,
 ) -> Vec<f64> {
-    let mut errors: Vec<f64> = rows.iter().map(|&(frame, row)| f.q[row][i] - t.coordinates[frame][j]).collect();
+    let mut errors: Vec<f64> =
+        rows.iter().zip(expected).map(|(&(_, row), truth)| f.q[row][coordinate] - truth).collect();
     if rotational && let Some(first) = errors.first().copied() {
         let turns = TAU * ((first + PI) / TAU).floor();
         errors.iter_mut().for_each(|e| *e -= turns);
@@ -326,8 +387,7 @@ impl Similarity {
     /// Least squares between pairs of fitted and true points. Source: Umeyama 1991, IEEE TPAMI 13:376.
     fn between(pairs: &[[Vector3<f64>; 2]]) -> Self {
         let n = pairs.len().max(1) as f64;
-        let (a, b) =
-            pairs.iter().fold((Vector3::zeros(), Vector3::zeros()), |(a, b), [x, y]| (a + x / n, b + y / n));
+        let (a, b) = pairs.iter().fold((Vector3::zeros(), Vector3::zeros()), |(a, b), [x, y]| (a + x / n, b + y / n));
         let covariance = pairs.iter().fold(Matrix3::zeros(), |m, [x, y]| m + (y - b) * (x - a).transpose());
         let spread: f64 = pairs.iter().map(|[x, _]| (x - a).norm_squared()).sum();
         let svd = covariance.svd(true, true);

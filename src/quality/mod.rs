@@ -6,7 +6,7 @@ mod sanity;
 
 pub use evaluate::{
     CameraError, CoordinateError, Coverage, CoverageByKind, Evaluation, FittedCoordinate, FittedData, FittedOffset,
-    FittedTrial, MarkerError, TrialEvaluation, evaluate,
+    FittedRotor, FittedTrial, MarkerError, TrialEvaluation, evaluate,
 };
 pub use reprojection::{COUNTED_CONFIDENCE, CameraReprojection, Reprojection, median, reprojection};
 pub use sanity::{HUMAN_HEIGHT, default_height, height_by_scale};

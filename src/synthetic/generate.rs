@@ -40,10 +40,8 @@ const FARTHEST: f64 = 3.0;
 /// Options that cannot be; a skeleton that has no marker for any keypoint of the set.
 pub fn generate(skeleton: &Skeleton, groups: &ScaleGroups, options: &SyntheticOptions) -> Result<Synthetic> {
     options.check()?;
-    let set = keypoints::by_name(&options.keypoints).unwrap_or(crate::session::KeypointSet {
-        name: options.keypoints.clone(),
-        points: Vec::new(),
-    });
+    let set = keypoints::by_name(&options.keypoints)
+        .unwrap_or(crate::session::KeypointSet { name: options.keypoints.clone(), points: Vec::new() });
     let of_keypoint: Vec<Option<MarkerId>> =
         set.points.iter().map(|k| k.marker_names().find_map(|m| skeleton.marker(m))).collect();
     if of_keypoint.iter().flatten().next().is_none() {

@@ -38,8 +38,7 @@ impl Series {
 
     /// Slow random movement about `mean`, at most `reach` from it.
     pub fn wandering(mean: f64, reach: f64, rng: &mut impl Rng) -> Self {
-        let terms =
-            (0..3).map(|_| [reach / 3.0, rng.random_range(SLOW_HZ[0]..SLOW_HZ[1]), rng.random_range(0.0..TAU)]);
+        let terms = (0..3).map(|_| [reach / 3.0, rng.random_range(SLOW_HZ[0]..SLOW_HZ[1]), rng.random_range(0.0..TAU)]);
         Self { mean, terms: terms.collect() }
     }
 

@@ -58,11 +58,7 @@ impl TrueCamera {
     /// Of a camera.
     pub fn of(camera: &Camera) -> Self {
         let q = camera.camera_from_world.rotation;
-        Self {
-            name: camera.name.clone(),
-            centre: camera.centre_in_world().into(),
-            quat_wxyz: [q.w, q.i, q.j, q.k],
-        }
+        Self { name: camera.name.clone(), centre: camera.centre_in_world().into(), quat_wxyz: [q.w, q.i, q.j, q.k] }
     }
 
     /// Orientation.
