@@ -1,16 +1,15 @@
 //! From a session and a model to the solver's problem.
 
 use super::FitOptions;
-use crate::camera::{Camera, Rig};
 use crate::error::{Error, Result};
 use crate::kinematics::Mechanism;
 use crate::quality::height_by_scale;
 use crate::residual::reprojection::Observation;
-use crate::session::{Session, Trial};
-use crate::skeleton::{MarkerId, Motion, ScaleGroups, Skeleton, UpAxis};
+use crate::session::{Session, Trial, ground_from_world, rig_in_ground};
+use crate::skeleton::{MarkerId, Motion, ScaleGroups, Skeleton};
 use crate::solve::{Free, Hyperparameters, Priors, Problem, StaturePrior, TrialProblem};
 use crate::trajectory::Layout;
-use nalgebra::{Matrix3, Rotation3};
+use nalgebra::Rotation3;
 use std::sync::Arc;
 
 /// Standard deviation of a stature that a user states, metres: a measurement against a wall, with shoes or without.
@@ -27,23 +26,6 @@ pub(super) struct Built {
     /// Marker of each keypoint.
     pub keypoint_markers: Vec<Option<MarkerId>>,
     pub warnings: Vec<String>,
-}
-
-/// Rotation taking a session's world to the model's ground: verticals onto each other. Z-up to Y-up is the cyclic exchange that Pose2Sim and OpenSim
-/// users know: ground `(x, y, z)` = world `(y, z, x)`.
-pub fn ground_from_world(z_up: bool, up: UpAxis) -> Rotation3<f64> {
-    let cyclic = Matrix3::new(0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0);
-    match (z_up, up) {
-        (true, UpAxis::Y) => Rotation3::from_matrix_unchecked(cyclic),
-        (false, UpAxis::Z) => Rotation3::from_matrix_unchecked(cyclic.transpose()),
-        _ => Rotation3::identity(),
-    }
-}
-
-/// Cameras in the model's ground frame.
-pub(super) fn rig_in_ground(rig: &Rig, ground_from_world: &Rotation3<f64>) -> Rig {
-    let world_from_ground = nalgebra::Isometry3::from_parts(Default::default(), ground_from_world.inverse().into());
-    rig.iter().map(|c| Camera { camera_from_world: c.camera_from_world * world_from_ground, ..c.clone() }).collect()
 }
 
 pub(super) fn build(session: &Session, skeleton: &Skeleton, options: &FitOptions) -> Result<Built> {

@@ -5,13 +5,14 @@
 //! are estimated from the residuals, so that nothing about detector or movement has to be known.
 
 mod build;
+mod evaluation;
 mod initialise;
 mod options;
 mod outcome;
 mod result;
 mod stages;
 
-pub use build::ground_from_world;
+pub use crate::session::ground_from_world;
 pub use options::{FitOptions, FitProgress, Stage};
 pub use outcome::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit};
 pub use stages::{default_skeleton, fit_session};

@@ -16,6 +16,9 @@ use std::time::Instant;
 /// Change of the objective's scale below which another round of noise and smoothness estimates is not worth its time: relative change of the noise levels.
 const SETTLED: f64 = 0.01;
 
+/// Decrement at which a fit has converged: 0.3 standard deviations in the space of all its thousands of parameters together.
+const CONVERGED: f64 = 0.05;
+
 /// Rounds of estimating noise and smoothness in the last stage.
 const MAX_ROUNDS: usize = 6;
 
@@ -127,7 +130,10 @@ pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit
 /// Pose → subject → cameras. Returns the parameters and whether the last minimisation converged.
 fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parameters, bool)> {
     let options = run.options;
-    let evidence = EvidenceOptions::default();
+    let evidence = match options.refine_cameras {
+        true => EvidenceOptions::with_free_cameras(),
+        false => EvidenceOptions::default(),
+    };
     let problem = &mut built.problem;
     let prior_smoothness = problem.hyper.smoothness.clone();
 
@@ -160,7 +166,7 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         }
     }
     if !run.interrupted {
-        outcome = run.solve(problem, outcome.parameters, options.max_iterations, 1e-2, outcome.damping);
+        outcome = run.solve(problem, outcome.parameters, options.max_iterations, CONVERGED, outcome.damping);
     }
     if !outcome.cost.is_finite() {
         return Err(Error::fit(

@@ -2,7 +2,7 @@
 
 use super::finite;
 use crate::fit::{CameraFit, SessionFit, TrialFit};
-use crate::skeleton::Motion;
+use crate::skeleton::{Coordinate, Motion};
 
 /// Median; the mean of the middle two where their number is even. `None` of nothing. Values must be numbers.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -20,19 +20,33 @@ pub fn median_sd(trial: &TrialFit, coordinate: usize) -> Option<f64> {
     median(trial.q_sd.iter().filter_map(finite_sd).collect())
 }
 
-/// Median over frames and free angles of the standard deviation, degrees.
-pub fn typical_angle_sd_deg(fit: &SessionFit) -> Option<f64> {
-    let mut all = Vec::new();
-    for trial in &fit.trials {
-        for row in &trial.q_sd {
-            for (coordinate, sd) in fit.skeleton.coordinates.iter().zip(row) {
-                if coordinate.motion == Motion::Rotational && !coordinate.locked && coordinate.coupling.is_none() {
-                    all.extend(sd.and_then(finite));
-                }
-            }
-        }
-    }
-    median(all).map(f64::to_degrees)
+/// A median standard deviation beyond this, radians, says that no keypoint tells the angle: what is left is the prior's.
+pub const UNSEEN_SD: f64 = 0.7;
+
+/// What is known of the session's free angles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Angles {
+    /// How many there are.
+    pub count: usize,
+    /// Indices of those that no keypoint tells: in every trial beyond [`UNSEEN_SD`].
+    pub unseen: Vec<usize>,
+    /// Median over trials, frames and the other angles of the standard deviation, degrees; `None` where none was computed.
+    pub typical_sd_deg: Option<f64>,
+}
+
+/// See [`Angles`].
+pub fn angles(fit: &SessionFit) -> Angles {
+    let free = |c: &Coordinate| c.motion == Motion::Rotational && !c.locked && c.coupling.is_none();
+    let coordinates: Vec<usize> =
+        fit.skeleton.coordinates.iter().enumerate().filter(|(_, c)| free(c)).map(|(i, _)| i).collect();
+    let is_unseen = |i: &usize| {
+        let mut sds = fit.trials.iter().filter_map(|t| median_sd(t, *i)).peekable();
+        sds.peek().is_some() && sds.all(|sd| sd > UNSEEN_SD)
+    };
+    let (unseen, seen): (Vec<usize>, Vec<usize>) = coordinates.iter().copied().partition(is_unseen);
+    let rows = fit.trials.iter().flat_map(|t| &t.q_sd);
+    let all = rows.flat_map(|row| seen.iter().filter_map(|i| row.get(*i).copied().flatten().and_then(finite)));
+    Angles { count: coordinates.len(), unseen, typical_sd_deg: median(all.collect()).map(f64::to_degrees) }
 }
 
 /// Reprojection of all trials: the trials' figures weighted by their numbers of detections, so that one trial's are its own.
@@ -106,15 +120,21 @@ mod tests {
     }
 
     #[test]
-    fn angles_that_are_held_do_not_count() {
+    fn angles_that_are_held_or_unseen_do_not_count() {
         let mut fit = sample::session();
+        let before = angles(&fit);
+        assert!((0.5..3.0).contains(&before.typical_sd_deg.unwrap()) && before.unseen.is_empty());
         let locked = fit.skeleton.coordinates.iter().position(|c| c.locked).unwrap();
-        let before = typical_angle_sd_deg(&fit).unwrap();
         for row in fit.trials.iter_mut().flat_map(|t| &mut t.q_sd) {
             row[locked] = Some(0.0);
         }
-        assert_eq!(typical_angle_sd_deg(&fit).unwrap(), before);
-        assert!((0.5..3.0).contains(&before));
+        assert_eq!(angles(&fit), before);
+        let neck = fit.skeleton.coordinates.iter().position(|c| c.name == "neck_flexion").unwrap();
+        for row in fit.trials.iter_mut().flat_map(|t| &mut t.q_sd) {
+            row[neck] = Some(1.0);
+        }
+        assert_eq!(angles(&fit).unseen, [neck]);
+        assert!(angles(&fit).typical_sd_deg.unwrap() < 3.0);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct ModelFile {
 
 /// Both model files, the model's own format first.
 pub fn files(fit: &SessionFit) -> Vec<ModelFile> {
-    let says = |e: crate::Error| e.to_string();
+    let says = |e: crate::Error| e.to_string().replace("\n  ", "; ");
     let osim = ModelFile {
         name: "model.osim",
         what: "the scaled model with its fitted markers, for OpenSim",

@@ -102,7 +102,11 @@ mod tests {
         let trial = &fit.trials[0];
         let text = mot(trial, &fit.skeleton).unwrap();
         let header = text.lines().position(|l| l == "endheader").unwrap();
-        assert!(text.contains(&format!("nRows={}\nnColumns={}\n", trial.time.len(), fit.skeleton.coordinates.len() + 1)));
+        assert!(text.contains(&format!(
+            "nRows={}\nnColumns={}\n",
+            trial.time.len(),
+            fit.skeleton.coordinates.len() + 1
+        )));
         let rows = rows(&text, header + 1, '\t');
         assert_eq!(rows.len(), trial.time.len() + 1);
         for (c, coordinate) in fit.skeleton.coordinates.iter().enumerate() {

@@ -320,7 +320,9 @@ mod tests {
         assert_eq!(v["trials"][0]["frames"], 300);
         assert_eq!(v["trials"][0]["rate_hz"], 60.0);
         let r = &v["trials"][0]["reprojection"];
-        for key in ["median_px", "mean_px", "weighted_mean_px", "within_5_px", "within_10_px", "within_20_px", "median_mm"] {
+        for key in
+            ["median_px", "mean_px", "weighted_mean_px", "within_5_px", "within_10_px", "within_20_px", "median_mm"]
+        {
             assert!(r[key].is_number() && r["cameras"]["cam01"][key].is_number(), "{key}");
         }
         assert_eq!(r["observations"], 8082);

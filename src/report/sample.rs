@@ -211,7 +211,9 @@ fn trial(name: &str, skeleton: &Skeleton, scales: &Scales, offsets: &Offsets, fr
         reprojection: reprojection(1.0, seed),
         reprojection_before: reprojection(1.9, seed + 5),
         noise_px: (0..4)
-            .map(|c| (0..25).map(|k| (k < 21 && (c, k) != (1, 4)).then(|| 5.0 + 3.0 * noise(c, k + 31 * seed))).collect())
+            .map(|c| {
+                (0..25).map(|k| (k < 21 && (c, k) != (1, 4)).then(|| 5.0 + 3.0 * noise(c, k + 31 * seed))).collect()
+            })
             .collect(),
     };
     let mut frame = Frame::new(skeleton);

@@ -1,6 +1,6 @@
 //! What a fit gave, in ten lines of plain words: the end of a command's output, and the head of the page.
 
-use super::figures::{most_moved, offsets_rms_mm, overall, stale, typical_angle_sd_deg};
+use super::figures::{angles, most_moved, offsets_rms_mm, overall, stale};
 use super::finite;
 use crate::fit::{SessionFit, Status};
 use std::path::Path;
@@ -59,17 +59,18 @@ pub fn lines(fit: &SessionFit) -> Vec<Line> {
     ];
     let stale = stale(fit);
     if !stale.is_empty() {
-        let (verb, it) = if stale.len() == 1 { ("looks", "it") } else { ("look", "them") };
+        let (what, it) = if stale.len() == 1 { ("calibration looks", "it") } else { ("calibrations look", "them") };
         lines.push(Line {
             label: "Stale",
             text: format!(
-                "the calibration of {} {verb} stale; recalibrate {it}, or go on with the refined cameras.toml",
+                "{}: {what} stale; recalibrate {it}, or go on with the refined cameras.toml",
                 stale.join(", ")
             ),
         });
     }
     if !fit.warnings.is_empty() {
-        let more = if fit.warnings.len() == 1 { String::new() } else { format!(" (and {} more)", fit.warnings.len() - 1) };
+        let more =
+            if fit.warnings.len() == 1 { String::new() } else { format!(" (and {} more)", fit.warnings.len() - 1) };
         lines.push(Line { label: "Note", text: format!("{}{more}", fit.warnings[0]) });
     }
     lines
@@ -77,7 +78,8 @@ pub fn lines(fit: &SessionFit) -> Vec<Line> {
 
 fn error_line(fit: &SessionFit) -> String {
     let Some(all) = overall(fit) else { return "no detection was counted".into() };
-    let mut text = format!("half of {} lie within {:.1} px of the model", count(all.observations, "detection"), all.median_px);
+    let mut text =
+        format!("half of {} lie within {:.1} px of the model", count(all.observations, "detection"), all.median_px);
     if let Some(mm) = all.median_mm {
         text += &format!(" ({mm:.0} mm at the person)");
     }
@@ -100,10 +102,15 @@ fn body_line(fit: &SessionFit) -> String {
 }
 
 fn angles_line(fit: &SessionFit) -> String {
-    match typical_angle_sd_deg(fit) {
+    let angles = angles(fit);
+    let mut text = match angles.typical_sd_deg {
         Some(sd) => format!("typically known to ±{:.1}° (95 %)", 2.0 * sd),
         None => "no standard deviations were computed".into(),
+    };
+    if !angles.unseen.is_empty() {
+        text += &format!("; {} of {} are not told by any keypoint", angles.unseen.len(), angles.count);
     }
+    text
 }
 
 fn camera_line(fit: &SessionFit) -> String {
@@ -140,9 +147,20 @@ mod tests {
     fn ten_lines_that_say_it() {
         let text = summary(&sample::session(), Some(Path::new("out")));
         assert!(text.lines().count() <= 10, "{text}");
-        for said in
-            ["2 trials", "390 frames", "4 cameras", "usable", "6.8 px", "14 mm", "1.73 m", "cam03", "1.2°, 93 mm", "stale", "±", "out"]
-        {
+        for said in [
+            "2 trials",
+            "390 frames",
+            "4 cameras",
+            "usable",
+            "6.8 px",
+            "14 mm",
+            "1.73 m",
+            "cam03",
+            "1.2°, 93 mm",
+            "stale",
+            "±",
+            "out",
+        ] {
             assert!(text.contains(said), "{said} in\n{text}");
         }
     }

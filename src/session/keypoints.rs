@@ -115,7 +115,11 @@ pub fn read(path: &Path) -> Result<KeypointSet> {
                 "expected {\"names\": [\"Nose\", …]} in the order of the detector's output",
             )
         })?;
-        let points = file.names.into_iter().map(|name| Keypoint { marker: Some(name.clone()), alternative: None, name }).collect();
+        let points = file
+            .names
+            .into_iter()
+            .map(|name| Keypoint { marker: Some(name.clone()), alternative: None, name })
+            .collect();
         (file.name, points)
     } else {
         let file: SetFile = toml::from_str(&source).map_err(|error| {

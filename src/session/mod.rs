@@ -10,9 +10,11 @@ pub mod people;
 mod pose2sim;
 mod read;
 mod text;
+mod world;
 
 pub use description::{Description, TrialDescription, Up};
 pub use read::{ReadOptions, Reading, read, read_with_sources};
+pub use world::{ground_from_world, rig_in_ground};
 
 use crate::camera::Rig;
 use serde::{Deserialize, Serialize};

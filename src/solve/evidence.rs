@@ -1,7 +1,8 @@
 //! Noise levels and smoothness, estimated from the data between rounds of minimisation.
 //!
 //! **Noise.** σ per camera and keypoint is the scale of a two-dimensional Student t, by its EM step
-//! `σ² = Σ w·u·‖e‖² / (2·Σ w)`, `u = ρ'(‖e‖²/σ²)`; cells with few detections are drawn towards (camera's level × keypoint's level).
+//! `σ² = Σ w·u·‖e‖² / (2·Σ w)`, `u = ρ'(‖e‖²/σ²)`; cells with few detections are drawn towards a
+//! common level.
 //!
 //! **Smoothness.** λ_j of degree of freedom j maximises the evidence of the data (MacKay 1992, *Bayesian interpolation*):
 //! `λ_j = γ_j / Σ_k r_k²`, where `γ_j = rank − λ_j·tr(H⁻¹P_j)` is the number of differences that the data determine. The trace comes from
@@ -21,15 +22,25 @@ pub struct EvidenceOptions {
     pub min_sigma: f64,
     /// Largest noise level, pixels.
     pub max_sigma: f64,
-    /// Detections' worth of belief that a cell's level is its camera's × its keypoint's.
+    /// Detections' worth of belief in the level that a cell is drawn to.
     pub pooling: f64,
+    /// Whether that level is its camera's × its keypoint's, or that of all cells together. A camera that is free to move must not explain itself as noisy instead: its
+    /// misfit would lower its own weight, and what its calibration has lost would stay lost.
+    pub own_levels: bool,
     /// Differences' worth of belief in the starting smoothness.
     pub smoothness_weight: f64,
 }
 
+impl EvidenceOptions {
+    /// For fits that free cameras. Errors of a detector last for many frames, so that a cell's hundred detections are worth a handful: hence the strong pull.
+    pub fn with_free_cameras() -> Self {
+        Self { pooling: 2000.0, own_levels: false, ..Self::default() }
+    }
+}
+
 impl Default for EvidenceOptions {
     fn default() -> Self {
-        Self { min_sigma: 0.3, max_sigma: 60.0, pooling: 20.0, smoothness_weight: 2.0 }
+        Self { min_sigma: 0.3, max_sigma: 60.0, pooling: 20.0, own_levels: true, smoothness_weight: 2.0 }
     }
 }
 
@@ -68,7 +79,7 @@ pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &Ev
         for c in 0..cameras {
             for k in 0..keypoints {
                 let cell = c * keypoints + k;
-                let expected = by_camera[c] * by_keypoint[k] / all.max(1e-12);
+                let expected = if options.own_levels { by_camera[c] * by_keypoint[k] / all.max(1e-12) } else { all };
                 let variance = (options.pooling * expected + sum[cell]) / (options.pooling + weight[cell]);
                 levels[cell] = variance.sqrt().clamp(options.min_sigma, options.max_sigma);
             }

@@ -55,16 +55,16 @@ pub fn offsets(out: &mut String, fit: &SessionFit) {
     }
     let longest = sorted.iter().map(|o| o.offset.norm() * 1e3).filter(|x| x.is_finite()).fold(1.0, f64::max);
     out.push_str(
-        "<div class=scroll><table class=offsets><thead><tr><th>Marker<th>on<th class=bar>length, mm<th>x<th>y<th>z<th>± 2 sd, mm<tbody>",
+        "<div class=scroll><table class=offsets><thead><tr><th>Marker<th class=text>on<th class=bar>length, mm<th>x<th>y<th>z<th>± 2 sd, mm<tbody>",
     );
     for o in sorted {
         let on = fit.skeleton.markers.get(o.marker.index()).and_then(|m| fit.skeleton.bodies.get(m.body.index()));
         let length = o.offset.norm() * 1e3;
-        let share = if length.is_finite() { 100.0 * length / longest } else { 0.0 };
+        let share = if length.is_finite() { length / longest } else { 0.0 };
         let sd = (o.sd.norm_squared() / 3.0).sqrt() * 2e3;
         let _ = write!(
             out,
-            "<tr><th>{}<td class=text>{}<td class=bar><i class={} style=\"width:{share:.0}%\"></i><b>{}</b>",
+            "<tr><th>{}<td class=text>{}<td class=bar><i class={} style=\"--v:{share:.3}\"></i><b>{}</b>",
             Text(&o.name),
             Text(on.map_or("", |b| &b.name)),
             side(on.map_or("", |b| &b.name)).0.class(),

@@ -15,10 +15,8 @@ pub fn plot(out: &mut String, history: &[f64]) {
     };
     // What is below a millionth of the whole fall is the bottom of the plot: the lowest itself has no logarithm.
     let least = (highest - lowest) * 1e-6;
-    let heights: Vec<f64> = history
-        .iter()
-        .map(|c| if c.is_finite() { (c - lowest).max(least).log10() } else { f64::NAN })
-        .collect();
+    let heights: Vec<f64> =
+        history.iter().map(|c| if c.is_finite() { (c - lowest).max(least).log10() } else { f64::NAN }).collect();
     let [x, y, w, h] = PLOT;
     let last = (history.len().max(2) - 1) as f64;
     let across = Scale { data: [0.0, last], page: [x, x + w] };
@@ -46,7 +44,8 @@ pub fn plot(out: &mut String, history: &[f64]) {
     }
     let _ = write!(out, "<text class=x x={} y={}>iteration</text>", x + w / 2.0, y + h + 31.0);
     let kept = thin(&heights, 400);
-    let points = kept.into_iter().filter(|i| heights[*i].is_finite()).map(|i| [across.at(i as f64), down.at(heights[i])]);
+    let points =
+        kept.into_iter().filter(|i| heights[*i].is_finite()).map(|i| [across.at(i as f64), down.at(heights[i])]);
     let points: Vec<[f64; 2]> = points.collect();
     let _ = write!(out, "<path class=\"line mid\" d=\"{}\"/>", polyline(points.iter().copied()));
     if points.len() <= 80 {

@@ -4,7 +4,7 @@ use super::parts::{OTHER, PARTS, Side, part, side};
 use super::plot::{Path, Scale, at_least, range, thin, ticks};
 use super::text::{Text, number, words};
 use crate::fit::{SessionFit, TrialFit};
-use crate::report::figures::median_sd;
+use crate::report::figures::{UNSEEN_SD, median_sd};
 use crate::report::finite;
 use crate::skeleton::{Coordinate, Motion, Skeleton};
 use std::fmt::Write;
@@ -36,7 +36,10 @@ fn panels(skeleton: &Skeleton) -> Vec<Panel> {
             p.name == name
                 && p.part == part
                 && p.coordinates.iter().all(|(s, c)| {
-                    *s != side && *s != Side::Middle && side != Side::Middle && skeleton.coordinates[*c].motion == coordinate.motion
+                    *s != side
+                        && *s != Side::Middle
+                        && side != Side::Middle
+                        && skeleton.coordinates[*c].motion == coordinate.motion
                 })
         };
         match panels.iter_mut().find(same) {
@@ -46,6 +49,7 @@ fn panels(skeleton: &Skeleton) -> Vec<Panel> {
     }
     let order = |p: &Panel| PARTS.iter().position(|name| *name == p.part).unwrap_or(PARTS.len());
     panels.sort_by_key(order);
+    panels.iter_mut().for_each(|p| p.coordinates.sort_unstable());
     panels
 }
 
@@ -62,6 +66,7 @@ pub fn section(out: &mut String, fit: &SessionFit, trial: &TrialFit) {
     let panels = panels(&fit.skeleton);
     let lines: usize = fit.trials.len() * panels.iter().map(|p| p.coordinates.len()).sum::<usize>();
     let points = (POINTS_OF_PAGE / lines.max(1)).clamp(40, POINTS);
+    out.push_str("<div class=parts>");
     for name in PARTS.iter().chain([&OTHER]) {
         let of_part: Vec<&Panel> = panels.iter().filter(|p| p.part == *name).collect();
         if of_part.is_empty() {
@@ -73,6 +78,7 @@ pub fn section(out: &mut String, fit: &SessionFit, trial: &TrialFit) {
         }
         out.push_str("</div></section>");
     }
+    out.push_str("</div>");
 }
 
 /// Names of coordinates that no panel shows, and why.
@@ -112,17 +118,21 @@ struct Series {
     coordinate: usize,
     values: Vec<f64>,
     band: Vec<Option<f64>>,
+    /// No keypoint tells it: its band is the prior's, and would fill the panel.
+    unseen: bool,
 }
 
-fn series(trial: &TrialFit, side: Side, coordinate: usize, factor: f64) -> Series {
+fn series(trial: &TrialFit, side: Side, coordinate: usize, motion: Motion, factor: f64) -> Series {
+    let unseen = motion == Motion::Rotational && median_sd(trial, coordinate).is_some_and(|sd| sd > UNSEEN_SD);
     let value = |f: usize| trial.q.get(f).and_then(|row| row.get(coordinate)).map_or(f64::NAN, |v| v * factor);
-    let sd = |f: usize| trial.q_sd.get(f)?.get(coordinate).copied().flatten().and_then(finite);
+    let sd = |f: usize| trial.q_sd.get(f)?.get(coordinate).copied().flatten().and_then(finite).filter(|_| !unseen);
     let frames = 0..trial.time.len();
     Series {
         side,
         coordinate,
         values: frames.clone().map(value).collect(),
         band: frames.map(|f| sd(f).map(|sd| 2.0 * sd * factor)).collect(),
+        unseen,
     }
 }
 
@@ -130,11 +140,11 @@ fn panel(out: &mut String, fit: &SessionFit, trial: &TrialFit, panel: &Panel, po
     let Some((_, first)) = panel.coordinates.first() else { return };
     let motion = fit.skeleton.coordinates[*first].motion;
     let value_range = |factor: f64| {
-        let all = panel.coordinates.iter().flat_map(|(s, c)| series(trial, *s, *c, factor).values);
+        let all = panel.coordinates.iter().flat_map(|(s, c)| series(trial, *s, *c, motion, factor).values);
         range(all)
     };
     let (label, factor) = unit(motion, value_range(1.0).map_or(0.0, |[a, b]| b - a));
-    let all: Vec<Series> = panel.coordinates.iter().map(|(s, c)| series(trial, *s, *c, factor)).collect();
+    let all: Vec<Series> = panel.coordinates.iter().map(|(s, c)| series(trial, *s, *c, motion, factor)).collect();
     let y_range = vertical_range(&all, motion, label);
     let time = range(trial.time.iter().copied()).map_or([0.0, 1.0], |r| if r[0] < r[1] { r } else { at_least(r, 1.0) });
 
@@ -149,10 +159,13 @@ fn panel(out: &mut String, fit: &SessionFit, trial: &TrialFit, panel: &Panel, po
             Side::Right => "R ",
             Side::Middle => "",
         };
-        if let Some(sd) = sd {
+        if s.unseen {
+            let _ = write!(out, "<span class={}>{initial}not seen</span> ", s.side.class());
+        } else if let Some(sd) = sd {
             let decimals = if sd < 9.95 && label != " m" { 1 } else { 0 };
             let decimals = if label == " m" { 3 } else { decimals };
-            let _ = write!(out, "<span class={}>{initial}±{}{label}</span> ", s.side.class(), number(Some(sd), decimals));
+            let _ =
+                write!(out, "<span class={}>{initial}±{}{label}</span> ", s.side.class(), number(Some(sd), decimals));
         } else {
             let _ = write!(out, "<span class={}>{initial}</span>", s.side.class());
         }
@@ -184,9 +197,9 @@ fn vertical_range(all: &[Series], motion: Motion, label: &str) -> [f64; 2] {
     };
     let lines = at_least(lines, narrowest);
     let most = 0.6 * (lines[1] - lines[0]);
-    let ends = all.iter().flat_map(|s| {
-        s.values.iter().zip(&s.band).flat_map(|(v, band)| band.map_or([*v, *v], |b| [v - b, v + b]))
-    });
+    let ends = all
+        .iter()
+        .flat_map(|s| s.values.iter().zip(&s.band).flat_map(|(v, band)| band.map_or([*v, *v], |b| [v - b, v + b])));
     let bands = range(ends).unwrap_or(lines);
     let [a, b] = [bands[0].clamp(lines[0] - most, lines[0]), bands[1].clamp(lines[1], lines[1] + most)];
     [a - 0.03 * (b - a), b + 0.03 * (b - a)]
@@ -196,7 +209,7 @@ fn axes(out: &mut String, time: [f64; 2], y_range: [f64; 2], label: &str) {
     let [x, y, w, h] = PLOT;
     let down = Scale { data: y_range, page: [y + h, y] };
     let across = Scale { data: time, page: [x, x + w] };
-    let (values, decimals) = ticks(y_range, 3, label == "°");
+    let (values, decimals) = ticks(y_range, 4, label == "°");
     for v in &values {
         let at = down.at(*v);
         let class = if v.abs() < 1e-9 { "zero" } else { "grid" };
@@ -209,7 +222,8 @@ fn axes(out: &mut String, time: [f64; 2], y_range: [f64; 2], label: &str) {
         let at = across.at(*v);
         let unit = if i == last { " s" } else { "" };
         let _ = write!(out, "<path class=tick d=\"M{at:.1} {:.0}v3\"/>", y + h);
-        let _ = write!(out, "<text class=x x={at:.1} y={:.0}>{}{unit}</text>", y + h + 14.0, number(Some(*v), decimals));
+        let _ =
+            write!(out, "<text class=x x={at:.1} y={:.0}>{}{unit}</text>", y + h + 14.0, number(Some(*v), decimals));
     }
 }
 
@@ -266,7 +280,13 @@ fn curves(
                 path.lift();
             }
         }
-        let _ = write!(out, "<path class=\"line {}\" d=\"{}\"/>", s.side.class(), path.finish());
+        let _ = write!(
+            out,
+            "<path class=\"line{} {}\" d=\"{}\"/>",
+            if s.unseen { " unseen" } else { "" },
+            s.side.class(),
+            path.finish()
+        );
         unknown(out, trial, s, &across, (h - 2.0 - 4.0 * row as f64) * FINE);
     }
     out.push_str("</svg>");
@@ -317,7 +337,18 @@ mod tests {
         let mut out = String::new();
         section(&mut out, &fit, &fit.trials[0]);
         assert_eq!(out.matches("class=\"unknown").count(), 1);
-        let wide = Series { side: Side::Left, coordinate: 0, values: vec![0.0, 40.0], band: vec![None, Some(1e6)] };
+        let wide = Series {
+            side: Side::Left,
+            coordinate: 0,
+            values: vec![0.0, 40.0],
+            band: vec![None, Some(1e6)],
+            unseen: false,
+        };
+        let mut fit = fit;
+        fit.trials[0].q_sd.iter_mut().for_each(|row| row[3] = Some(1.5));
+        let mut out = String::new();
+        section(&mut out, &fit, &fit.trials[0]);
+        assert!(out.contains("not seen") && out.contains("line unseen"));
         let [a, b] = vertical_range(&[wide], Motion::Rotational, "°");
         assert!(a > -30.0 && b < 70.0, "a wide band does not flatten the line: {a} {b}");
     }

@@ -64,7 +64,7 @@ pub fn table(out: &mut String, fit: &SessionFit, trial: &TrialFit) {
 
     out.push_str("<div class=scroll><table class=errors><thead><tr><th>Median error<th class=axis>");
     axis(out, &scale);
-    out.push_str("<th>before<th>after, px<th>mm<th>≤ 10 px<th>detections");
+    out.push_str("<th>before<th>after, px<th>mm<th>≤ 10 px<th class=last>detections");
     for camera in &fit.rig {
         let _ = write!(out, "<th class=noise>{}", Text(&camera.name));
     }
@@ -86,16 +86,20 @@ pub fn table(out: &mut String, fit: &SessionFit, trial: &TrialFit) {
 
 fn row(out: &mut String, r: &Row, scale: &Scale, noisiest: f64, cameras: usize) {
     let after = scale.at(r.after.median_px);
-    let _ = write!(out, "<tr><th>{}<td class=axis><svg viewBox=\"0 0 {WIDTH} 16\" width={WIDTH} height=16>", Text(r.name));
+    let _ =
+        write!(out, "<tr><th>{}<td class=axis><svg viewBox=\"0 0 {WIDTH} 16\" width={WIDTH} height=16>", Text(r.name));
     grid(out, scale);
     if let Some(before) = r.before.map(|b| scale.at(b.median_px)) {
         let worse = if before < after { " worse" } else { "" };
-        let _ = write!(out, "<path class=\"move{worse}\" d=\"M{before:.1} 8H{after:.1}\"/><circle class=before cx={before:.1} cy=8 r=3.5 />");
+        let _ = write!(
+            out,
+            "<path class=\"move{worse}\" d=\"M{before:.1} 8H{after:.1}\"/><circle class=before cx={before:.1} cy=8 r=3.5 />"
+        );
     }
     let _ = write!(out, "<circle class=after cx={after:.1} cy=8 r=4 /></svg>");
     let _ = write!(
         out,
-        "<td>{}<td><b>{}</b><td>{}<td>{} %<td>{}",
+        "<td>{}<td><b>{}</b><td>{}<td>{} %<td class=last>{}",
         number(r.before.map(|b| b.median_px), 1),
         number(Some(r.after.median_px), 1),
         number(Some(r.after.median_mm), 0),
@@ -130,7 +134,8 @@ fn axis(out: &mut String, scale: &Scale) {
     for (i, v) in values.iter().enumerate() {
         let unit = if i == last { " px" } else { "" };
         let anchor = if scale.at(*v) > WIDTH - 30.0 { " style=text-anchor:end" } else { "" };
-        let _ = write!(out, "<text class=x x={:.1} y=12{anchor}>{}{unit}</text>", scale.at(*v), number(Some(*v), decimals));
+        let _ =
+            write!(out, "<text class=x x={:.1} y=12{anchor}>{}{unit}</text>", scale.at(*v), number(Some(*v), decimals));
     }
     out.push_str("</svg>");
 }

@@ -126,7 +126,8 @@ fn coordinates(out: &mut String, fit: &SessionFit) {
     out.push_str(
         "<section id=coordinates><h2>Coordinates</h2><p class=note>Lines are the fitted motion, bands ±2 standard deviations; the \
          typical band is beside each name. <span class=left>━ left</span> <span class=right>━ right</span> <span class=mid>━ neither</span>. \
-         Dashed: limits of the joint. A thick bar at the bottom: frames where the angle is near its singularity, its band has no meaning and is not drawn.</p>\
+         Dashed: limits of the joint. A thick bar at the bottom: frames where the angle is near its singularity, its band has no meaning and is not drawn. \
+         Dotted, “not seen”: no keypoint tells this angle; it rests on the model's default.</p>\
          <div id=choose></div>",
     );
     for (i, trial) in fit.trials.iter().enumerate() {
@@ -149,7 +150,11 @@ fn errors(out: &mut String, fit: &SessionFit) {
     }
     let unmarked: Vec<&str> = fit.keypoints.iter().filter(|(_, m)| m.is_none()).map(|(n, _)| n.as_str()).collect();
     if !unmarked.is_empty() {
-        let _ = write!(out, "<p class=note>Without a marker on the model, and not used: {}.</p>", Text(&unmarked.join(", ")));
+        let _ = write!(
+            out,
+            "<p class=note>Without a marker on the model, and not used: {}.</p>",
+            Text(&unmarked.join(", "))
+        );
     }
     out.push_str("</section>");
 }
@@ -180,11 +185,12 @@ fn cameras(out: &mut String, fit: &SessionFit) {
     out.push_str(
         "<div class=scroll><table class=cameras><thead><tr><th>Camera<th>turned, °<th>± 2 sd<th>moved, mm<th>± 2 sd<th>clock, ms<th class=text>calibration<tbody>",
     );
-    let largest = |of: &dyn Fn(&CameraFit) -> f64| fit.cameras.iter().map(of).filter(|x| x.is_finite()).fold(1e-9, f64::max);
+    let largest =
+        |of: &dyn Fn(&CameraFit) -> f64| fit.cameras.iter().map(of).filter(|x| x.is_finite()).fold(1e-9, f64::max);
     let turned = largest(&|c| c.rotation_change_deg);
     let moved = largest(&|c| c.translation_change_mm);
     for c in &fit.cameras {
-        let share = |value: f64, largest: f64| if value.is_finite() { (100.0 * value / largest).clamp(0.0, 100.0) } else { 0.0 };
+        let share = |value: f64, largest: f64| if value.is_finite() { (value / largest).clamp(0.0, 1.0) } else { 0.0 };
         let held = c.rotation_sd_deg.is_none() && c.rotation_change_deg == 0.0 && c.translation_change_mm == 0.0;
         let verdict = match (c.stale, held) {
             (true, _) => "<span class=stale>▲ stale</span>",
@@ -193,7 +199,7 @@ fn cameras(out: &mut String, fit: &SessionFit) {
         };
         let _ = write!(
             out,
-            "<tr><th>{}<td class=bar><i style=\"width:{:.0}%\"></i><b>{}</b><td>{}<td class=bar><i style=\"width:{:.0}%\"></i><b>{}</b><td>{}<td>{}<td class=text>{verdict}",
+            "<tr><th>{}<td class=bar><i style=\"--v:{:.3}\"></i><b>{}</b><td>{}<td class=bar><i style=\"--v:{:.3}\"></i><b>{}</b><td>{}<td>{}<td class=text>{verdict}",
             Text(&c.name),
             share(c.rotation_change_deg, turned),
             number(Some(c.rotation_change_deg), 2),
@@ -218,8 +224,13 @@ fn solver(out: &mut String, fit: &SessionFit) {
     convergence::plot(out, &fit.cost_history);
     let _ = write!(out, "</div><div><table class=times><thead><tr><th>Stage<th>seconds<tbody>");
     let t = &fit.timings;
-    let stages =
-        [("read", t.read), ("initialise", t.initialise), ("solve", t.solve), ("standard deviations", t.covariance), ("all", t.total)];
+    let stages = [
+        ("read", t.read),
+        ("initialise", t.initialise),
+        ("solve", t.solve),
+        ("standard deviations", t.covariance),
+        ("all", t.total),
+    ];
     for (stage, seconds) in stages {
         let _ = write!(out, "<tr><th>{stage}<td>{}", number(Some(seconds), 2));
     }
@@ -238,7 +249,7 @@ fn provenance_section(out: &mut String, provenance: &Provenance) {
     if let Some(options) = provenance.options.as_object().filter(|o| !o.is_empty()) {
         out.push_str("<details open><summary>Options</summary><dl class=options>");
         for (name, value) in options {
-            let _ = write!(out, "<div><dt>{}<dd>{}</div>", Text(&text::words(name)), Text(&value.to_string()));
+            option(out, &text::words(name), value);
         }
         out.push_str("</dl></details>");
     }
@@ -250,6 +261,25 @@ fn provenance_section(out: &mut String, provenance: &Provenance) {
         out.push_str("</table></details>");
     }
     out.push_str("<p class=note>manifest.json says what each file of this folder is.</p></footer>");
+}
+
+/// One option a line, those inside others by their way there; numbers to six digits, which is what people chose.
+fn option(out: &mut String, name: &str, value: &serde_json::Value) {
+    if let Some(inner) = value.as_object() {
+        for (key, value) in inner {
+            option(out, &format!("{name} › {}", text::words(key)), value);
+        }
+        return;
+    }
+    let shown = match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Number(n) if n.is_f64() => {
+            let x = n.as_f64().unwrap_or(0.0);
+            format!("{}", format!("{x:.5e}").parse::<f64>().unwrap_or(x))
+        }
+        other => other.to_string(),
+    };
+    let _ = write!(out, "<div><dt>{}<dd>{}</div>", Text(name), Text(&shown));
 }
 
 #[cfg(test)]
@@ -341,7 +371,17 @@ mod tests {
     #[test]
     fn says_what_matters() {
         let page = page(&sample::session(), &provenance());
-        for said in ["◐ usable", "▲ stale", "balancing", "walking back", "hip flexion", "1.734 m", "RSmallToe", "thigh", "iterations"] {
+        for said in [
+            "◐ usable",
+            "▲ stale",
+            "balancing",
+            "walking back",
+            "hip flexion",
+            "1.734 m",
+            "RSmallToe",
+            "thigh",
+            "iterations",
+        ] {
             assert!(page.contains(said), "{said}");
         }
     }

@@ -39,11 +39,15 @@ pub fn ticks([a, b]: [f64; 2], about: usize, degrees: bool) -> (Vec<f64>, usize)
     if !(rough.is_finite() && rough > 0.0) {
         return (Vec::new(), 0);
     }
+    let nearest = |steps: &[f64]| {
+        let off = |s: &f64| (s / rough).ln().abs();
+        steps.iter().copied().min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or(rough)
+    };
+    let power = 10f64.powf(rough.log10().floor());
     let step = if degrees && (4.0..=270.0).contains(&rough) {
-        [5.0, 10.0, 15.0, 30.0, 45.0, 90.0, 180.0, 360.0].into_iter().find(|s| *s >= rough).unwrap_or(360.0)
+        nearest(&[5.0, 10.0, 15.0, 30.0, 45.0, 90.0, 180.0, 360.0])
     } else {
-        let power = 10f64.powf(rough.log10().floor());
-        [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= 0.999 * rough).unwrap_or(rough)
+        nearest(&[power, 2.0 * power, 5.0 * power, 10.0 * power])
     };
     let decimals = (-step.log10() - 1e-9).ceil().clamp(0.0, 9.0) as usize;
     let first = (a / step).ceil() * step;
@@ -136,9 +140,9 @@ mod tests {
 
     #[test]
     fn round_ticks() {
-        assert_eq!(ticks([0.0, 10.0], 4, false), (vec![0.0, 5.0, 10.0], 0));
+        assert_eq!(ticks([0.0, 10.0], 4, false), (vec![0.0, 2.0, 4.0, 6.0, 8.0, 10.0], 0));
         assert_eq!(ticks([-0.04, 0.31], 4, false), (vec![0.0, 0.1, 0.2, 0.30000000000000004], 1));
-        assert_eq!(ticks([-100.0, 100.0], 4, true).0, [-90.0, 0.0, 90.0]);
+        assert_eq!(ticks([-100.0, 100.0], 4, true).0, [-90.0, -45.0, 0.0, 45.0, 90.0]);
         assert!(ticks([1.0, 1.0], 4, false).0.is_empty());
         assert!(ticks([f64::NAN, 1.0], 4, false).0.is_empty());
     }

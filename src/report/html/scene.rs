@@ -6,11 +6,14 @@ use super::text::Text;
 use crate::camera::Camera;
 use crate::fit::{SessionFit, TrialFit};
 use crate::report::markers::observed;
-use crate::skeleton::UpAxis;
+use crate::skeleton::{Body, UpAxis};
 use nalgebra::Vector3;
 use std::fmt::Write;
 
 type Point = Vector3<f64>;
+
+/// Characters of a camera's name that a label shows.
+const LONGEST_LABEL: usize = 12;
 
 /// Where a picture is taken from. Points closer than `distance` to the eye do not occur: it is a multiple of the scene's size.
 struct View {
@@ -45,10 +48,10 @@ struct Fit {
 }
 
 impl Fit {
-    fn new(points: &[[f64; 2]], size: [f64; 2], border: f64) -> Option<Self> {
+    fn new(points: &[[f64; 2]], size: [f64; 2], border: [f64; 2]) -> Option<Self> {
         let x = range(points.iter().map(|p| p[0]))?;
         let y = range(points.iter().map(|p| p[1]))?;
-        let room = [size[0] - 2.0 * border, size[1] - 2.0 * border];
+        let room = [size[0] - 2.0 * border[0], size[1] - 2.0 * border[1]];
         let scale = (room[0] / (x[1] - x[0]).max(1e-6)).min(room[1] / (y[1] - y[0]).max(1e-6));
         let margin = [0.5 * (size[0] - scale * (x[1] - x[0])), 0.5 * (size[1] - scale * (y[1] - y[0]))];
         Some(Self { scale, from: [x[0], y[0]], margin })
@@ -72,11 +75,11 @@ struct Scene<'a> {
     segments: Vec<(Side, bool, Point, Point)>,
     dots: Vec<(Side, Point)>,
     path: Vec<Point>,
-    cameras: Vec<CameraShape<'a>>,
+    cameras: Vec<CameraShape>,
 }
 
-struct CameraShape<'a> {
-    name: &'a str,
+struct CameraShape {
+    label: String,
     stale: bool,
     centre: Point,
     corners: [Point; 4],
@@ -135,14 +138,7 @@ impl<'a> Scene<'a> {
         let has_child: Vec<bool> = (0..fit.skeleton.bodies.len())
             .map(|b| fit.skeleton.bodies.iter().skip(1).any(|c| c.parent.index() == b))
             .collect();
-        let mut segments = Vec::new();
-        for (b, body) in fit.skeleton.bodies.iter().enumerate().skip(1) {
-            let parent = body.parent.index();
-            if parent != 0 && parent < b {
-                let of = if sides[parent] == Side::Middle { sides[b] } else { sides[parent] };
-                segments.push((of, true, origins[parent], origins[b]));
-            }
-        }
+        let mut segments = bones(fit, &sides, origins);
         let mut dots = Vec::new();
         for id in observed(fit) {
             let marker = &fit.skeleton.markers[id.index()];
@@ -153,10 +149,16 @@ impl<'a> Scene<'a> {
             dots.push((*of, markers[id.index()]));
         }
         let (forward, right) = facing(&sides, origins, up);
-        let heights = trial.markers.iter().chain(&trial.body_origins).flat_map(|row| row.iter().skip(1)).map(|p| p.dot(&up));
+        let heights =
+            trial.markers.iter().chain(&trial.body_origins).flat_map(|row| row.iter().skip(1)).map(|p| p.dot(&up));
         let floor = range(heights).map_or(0.0, |[low, _]| low);
-        let path: Vec<Point> =
-            trial.body_origins.iter().filter_map(|row| row.get(1)).filter(|p| p.iter().all(|x| x.is_finite())).copied().collect();
+        let path: Vec<Point> = trial
+            .body_origins
+            .iter()
+            .filter_map(|row| row.get(1))
+            .filter(|p| p.iter().all(|x| x.is_finite()))
+            .copied()
+            .collect();
         let mut scene = Self {
             fit,
             trial,
@@ -180,7 +182,7 @@ impl<'a> Scene<'a> {
         p + (self.floor - p.dot(&self.up)) * self.up
     }
 
-    fn camera(&self, camera: &'a Camera) -> Option<CameraShape<'a>> {
+    fn camera(&self, camera: &Camera) -> Option<CameraShape> {
         let ground = |p: Point| self.fit.ground_from_world * p;
         let centre = ground(camera.centre_in_world());
         let depth = 0.45;
@@ -196,13 +198,20 @@ impl<'a> Scene<'a> {
         };
         let corners = [corner(0.0, 0.0)?, corner(1.0, 0.0)?, corner(1.0, 1.0)?, corner(0.0, 1.0)?];
         let stale = self.fit.cameras.iter().any(|c| c.name == camera.name && c.stale);
-        centre.iter().all(|x| x.is_finite()).then_some(CameraShape { name: &camera.name, stale, centre, corners })
+        let mut label: String = camera.name.chars().take(LONGEST_LABEL).collect();
+        if camera.name.chars().nth(LONGEST_LABEL).is_some() {
+            label.push('…');
+        }
+        if stale {
+            label.push_str(" ▲ stale");
+        }
+        centre.iter().all(|x| x.is_finite()).then_some(CameraShape { label, stale, centre, corners })
     }
 
     fn close(&self, out: &mut String, view: &View, person: &[Point]) {
         let size = [330.0, 470.0];
         let points: Vec<[f64; 2]> = person.iter().map(|p| view.at(p)).collect();
-        let Some(page) = Fit::new(&points, size, 34.0) else { return };
+        let Some(page) = Fit::new(&points, size, [34.0, 34.0]) else { return };
         let time = self.trial.time.get(self.frame).copied().unwrap_or(0.0);
         let _ = write!(
             out,
@@ -224,7 +233,7 @@ impl<'a> Scene<'a> {
     fn wide(&self, out: &mut String, view: &View, everything: &[Point], caption: &str) {
         let size = [430.0, 470.0];
         let points: Vec<[f64; 2]> = everything.iter().map(|p| view.at(p)).collect();
-        let Some(page) = Fit::new(&points, size, 36.0) else { return };
+        let Some(page) = Fit::new(&points, size, [self.label_room(), 30.0]) else { return };
         let _ = write!(
             out,
             "<figure><svg class=still viewBox=\"0 0 {} {}\" role=img aria-label=\"{caption}\">",
@@ -248,12 +257,22 @@ impl<'a> Scene<'a> {
         let _ = write!(out, "</svg><figcaption>{caption}.</figcaption></figure>");
     }
 
+    /// Room the cameras' labels need at the sides: some 6½ units a character, and the mark before them.
+    fn label_room(&self) -> f64 {
+        let longest = self.cameras.iter().map(|c| c.label.chars().count()).max().unwrap_or(0);
+        10.0 + 6.6 * longest as f64
+    }
+
     fn frustum(&self, out: &mut String, view: &View, page: &Fit, camera: &CameraShape) {
         let at = |p: &Point| page.at(view.at(p));
         let centre = at(&camera.centre);
         let corners = camera.corners.map(|c| at(&c));
         let class = if camera.stale { "camera stale" } else { "camera" };
-        let _ = write!(out, "<g class=\"{class}\"><path class=drop d=\"{}\"/>", polyline([centre, at(&self.drop(camera.centre))]));
+        let _ = write!(
+            out,
+            "<g class=\"{class}\"><path class=drop d=\"{}\"/>",
+            polyline([centre, at(&self.drop(camera.centre))])
+        );
         for c in corners {
             let _ = write!(out, "<path d=\"{}\"/>", polyline([centre, c]));
         }
@@ -261,15 +280,14 @@ impl<'a> Scene<'a> {
         // The label goes to the side the camera does not look to.
         let looks: f64 = corners.iter().map(|c| c[0] - centre[0]).sum();
         let (anchor, dx) = if looks > 0.0 { ("end", -6.0) } else { ("start", 6.0) };
-        let mark = if camera.stale { " ▲ stale" } else { "" };
         let _ = write!(
             out,
-            "<circle cx={:.1} cy={:.1} r=2.6 /><text x={:.1} y={:.1} style=text-anchor:{anchor}>{}{mark}</text></g>",
+            "<circle cx={:.1} cy={:.1} r=2.6 /><text x={:.1} y={:.1} style=text-anchor:{anchor}>{}</text></g>",
             centre[0],
             centre[1],
             centre[0] + dx,
             centre[1] - 5.0,
-            Text(camera.name)
+            Text(&camera.label)
         );
     }
 
@@ -308,6 +326,37 @@ impl<'a> Scene<'a> {
         }
         out.push_str("</g>");
     }
+}
+
+/// Lines between the origins of parents and children. Where a body of the middle carries a pair (hips, shoulders), they meet
+/// half-way between the two, as a pelvis or a shoulder girdle does.
+fn bones(fit: &SessionFit, sides: &[Side], origins: &[Point]) -> Vec<(Side, bool, Point, Point)> {
+    let bodies = &fit.skeleton.bodies;
+    let mut bones = Vec::new();
+    for (b, body) in bodies.iter().enumerate().skip(1) {
+        let parent = body.parent.index();
+        if parent == 0 || parent >= b {
+            continue;
+        }
+        let twin = |other: &(usize, &Body)| {
+            other.0 != b && other.1.parent == body.parent && side(&other.1.name).1 == side(&body.name).1
+        };
+        let twin = bodies.iter().enumerate().find(twin).map(|(i, _)| i);
+        match twin.filter(|_| sides[parent] == Side::Middle && sides[b] != Side::Middle) {
+            Some(twin) => {
+                let between = 0.5 * (origins[b] + origins[twin]);
+                if b < twin {
+                    bones.push((Side::Middle, true, origins[parent], between));
+                }
+                bones.push((Side::Middle, true, between, origins[b]));
+            }
+            None => {
+                let of = if sides[parent] == Side::Middle { sides[b] } else { sides[parent] };
+                bones.push((of, true, origins[parent], origins[b]));
+            }
+        }
+    }
+    bones
 }
 
 /// The subject's forward and right, horizontal: from the left and right bodies, else the model's x axis.
