@@ -5,11 +5,13 @@
 //! Ctrl-C.
 
 mod console;
+mod evaluate;
 mod fit;
 mod fk;
 mod interrupt;
 mod model;
 mod output;
+mod synth;
 
 use crate::error::Result;
 use clap::{ArgAction, Parser, Subcommand};
@@ -36,6 +38,8 @@ struct Cli {
 enum Command {
     Fit(Box<fit::Arguments>),
     Fk(fk::Arguments),
+    Synth(synth::Arguments),
+    Evaluate(evaluate::Arguments),
 }
 
 /// Runs the command on the process's arguments.
@@ -45,6 +49,8 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Fit(arguments) => fit::run(arguments, &console),
         Command::Fk(arguments) => fk::run(arguments),
+        Command::Synth(arguments) => synth::run(arguments, &console),
+        Command::Evaluate(arguments) => evaluate::run(arguments),
     };
     finish(done, &console)
 }

@@ -14,6 +14,7 @@
 
 pub mod atomic;
 pub mod figures;
+mod folder;
 pub mod html;
 pub mod manifest;
 pub mod markers;
@@ -26,6 +27,7 @@ mod sample;
 pub mod summary;
 
 pub use atomic::OutputFolder;
+pub use folder::read_folder;
 pub use manifest::Provenance;
 pub use outcome::Outcome;
 pub use summary::summary;

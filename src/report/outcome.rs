@@ -9,6 +9,7 @@ use crate::camera::Camera;
 use crate::fit::{CameraFit, SessionFit, Status, TrialFit};
 use crate::quality::{CameraReprojection, Reprojection};
 use serde::{Deserialize, Serialize};
+use nalgebra::UnitQuaternion;
 use std::collections::BTreeMap;
 
 /// Version of the layout.
@@ -45,6 +46,8 @@ pub struct Outcome {
     pub offsets_rms_mm: Option<f64>,
     /// Standing height of the fitted model.
     pub height_m: Option<f64>,
+    /// Rotation taking the calibration's world, in which cameras are, to the model's ground, in which everything else is.
+    pub ground_from_world_quat_wxyz: [f64; 4],
     /// What became of each camera.
     pub cameras: BTreeMap<String, CameraOutcome>,
     /// Wall-clock seconds.
@@ -173,6 +176,10 @@ impl Outcome {
             offsets_sd_mm: fit.offset_fits.iter().map(|o| (o.name.clone(), mm(&o.sd))).collect(),
             offsets_rms_mm: super::figures::offsets_rms_mm(fit),
             height_m: finite(fit.height_m),
+            ground_from_world_quat_wxyz: {
+                let q = UnitQuaternion::from_rotation_matrix(&fit.ground_from_world);
+                [q.w, q.i, q.j, q.k]
+            },
             cameras: fit
                 .cameras
                 .iter()
