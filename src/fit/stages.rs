@@ -158,7 +158,10 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
     // Pose and scales, with a noise level that lets everything in.
     problem.free.scales = true;
     update_noise(problem, &start, &evidence);
-    let mut outcome = run.solve(problem, start, 4, 1.0, 1e-3);
+    let observations: usize = problem.trials.iter().map(|t| t.observations.len()).sum();
+    // Rough enough that the next stage moves things further than what is left.
+    let rough = 1e-3 * observations as f64;
+    let mut outcome = run.solve(problem, start, 3, rough, 1e-3);
     update_noise(problem, &outcome.parameters, &evidence);
     run.say(Stage::Subject, 0.25);
 
@@ -168,7 +171,7 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         problem.free.cameras.fill(true);
         run.say(Stage::Cameras, 0.35);
     }
-    outcome = run.solve(problem, outcome.parameters, 4, 1.0, 1e-4);
+    outcome = run.solve(problem, outcome.parameters, 4, rough, 1e-4);
     for round in 0..MAX_ROUNDS {
         if run.interrupted {
             break;
@@ -177,7 +180,7 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         update_noise(problem, &outcome.parameters, &evidence);
         update_smoothness(problem, &outcome.parameters, &prior_smoothness, &evidence);
         let change = relative_change(&old, problem.hyper.sigmas());
-        outcome = run.solve(problem, outcome.parameters, 2, 0.1, outcome.damping);
+        outcome = run.solve(problem, outcome.parameters, 2, 0.1 * rough, outcome.damping);
         run.say(Stage::Cameras, 0.4 + 0.4 * (round + 1) as f64 / MAX_ROUNDS as f64);
         if change < SETTLED {
             break;

@@ -149,14 +149,26 @@ impl Mechanism {
         self.groups.factors(&self.skeleton, parameters)
     }
 
+    /// Displacement of a marker relative to its body's origin, for each scale group that acts on the body.
+    pub fn marker_within_body_by_scale(
+        &self,
+        w: &FrameDerivatives,
+        marker: MarkerId,
+        mut each: impl FnMut(usize, Vector3<f64>),
+    ) {
+        let m = &self.skeleton.markers[marker.index()];
+        let b = m.body.index();
+        for s in &self.body_groups[b] {
+            each(s.group, w.frame.rotations[b] * m.location.component_mul(&s.mask));
+        }
+    }
+
     /// Displacement of a marker per unit of each scale parameter, metres in world.
     pub fn marker_by_scale(&self, w: &FrameDerivatives, marker: MarkerId, out: &mut [Vector3<f64>]) {
         let m = &self.skeleton.markers[marker.index()];
         let (b, groups) = (m.body.index(), self.groups.groups.len());
         out.copy_from_slice(&w.origin_by_scale[b * groups..(b + 1) * groups]);
-        for s in &self.body_groups[b] {
-            out[s.group] += w.frame.rotations[b] * m.location.component_mul(&s.mask);
-        }
+        self.marker_within_body_by_scale(w, marker, |g, u| out[g] += u);
     }
 
     /// Poses, markers, and their derivatives with respect to coordinates and scales. (Those with respect to a marker's

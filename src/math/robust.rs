@@ -21,11 +21,19 @@ pub enum RobustLoss {
 }
 
 impl RobustLoss {
+    /// `ρ'(s)`: the weight of an observation.
+    pub fn weight(self, s: f64) -> f64 {
+        match self {
+            Self::Gaussian => 1.0,
+            Self::StudentT { dof } => (dof + 2.0) / (dof + s),
+        }
+    }
+
     /// `(ρ(s), ρ'(s))`.
     pub fn evaluate(self, s: f64) -> (f64, f64) {
         match self {
-            Self::Gaussian => (s, 1.0),
-            Self::StudentT { dof } => ((dof + 2.0) * (s / dof).ln_1p(), (dof + 2.0) / (dof + s)),
+            Self::Gaussian => (s, self.weight(s)),
+            Self::StudentT { dof } => ((dof + 2.0) * (s / dof).ln_1p(), self.weight(s)),
         }
     }
 }

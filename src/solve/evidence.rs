@@ -58,7 +58,7 @@ pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &Ev
             for r in trial {
                 let cell = r.camera * keypoints + r.keypoint;
                 let sigma = levels[cell];
-                let (_, u) = loss.evaluate(r.squared_px / (sigma * sigma));
+                let u = loss.weight(r.squared_px / (sigma * sigma));
                 weight[cell] += r.weight;
                 sum[cell] += 0.5 * r.weight * u * r.squared_px;
             }

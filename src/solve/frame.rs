@@ -60,6 +60,7 @@ pub(super) struct FrameWork {
     body_scale: Vec<Vector6<f64>>,
     /// `[camera][body]`.
     camera_body: Vec<Matrix6<f64>>,
+    camera_twist: Vec<Vector6<f64>>,
 }
 
 /// Sums over frames of what touches only shared parameters.
@@ -110,6 +111,7 @@ impl FrameWork {
             body_gradient: vec![Vector6::zeros(); bodies],
             body_scale: vec![Vector6::zeros(); bodies * groups],
             camera_body: vec![Matrix6::zeros(); bodies * problem.rig.len()],
+            camera_twist: vec![Vector6::zeros(); problem.rig.len()],
         }
     }
 
@@ -175,6 +177,7 @@ impl FrameWork {
         self.body_gradient.fill(Vector6::zeros());
         self.body_scale.fill(Vector6::zeros());
         self.camera_body.fill(Matrix6::zeros());
+        self.camera_twist.fill(Vector6::zeros());
 
         // Marker by marker: the observations of a slot are next to each other.
         let (mut observations, mut points) = (data.frame_observations(frame), data.frame_points(frame));
@@ -211,21 +214,16 @@ impl FrameWork {
                 information += m.information;
                 if let Some(first) = border.cameras[camera] {
                     let (push, twist) = moved(&p, &m.information, &m.gradient);
-                    let own = outer(&p, &push);
-                    self.camera_body[camera * bodies + b] += own;
-                    for i in 0..6 {
-                        corner.gradient[first + i] -= twist[i];
-                        for j in 0..=i {
-                            corner.lower(first + i, first + j, own[(i, j)]);
-                        }
-                    }
+                    self.camera_body[camera * bodies + b] += outer(&p, &push);
+                    self.camera_twist[camera] += twist;
                     if let Some(s) = border.scales {
-                        for g in 0..groups {
-                            let row = push.tr_mul(&self.by_scale[g]);
+                        // What moves the marker within its body; what moves the body is added once for all its markers.
+                        mechanism.marker_within_body_by_scale(&self.kinematics, marker, |g, u| {
+                            let row = push.tr_mul(&u);
                             for i in 0..6 {
                                 corner.lower(first + i, s + g, -row[i]);
                             }
-                        }
+                        });
                     }
                     if let Some(o) = offset {
                         let block = rotation.tr_mul(&push); // 3×6
@@ -282,8 +280,38 @@ impl FrameWork {
                 }
             }
         }
+        self.cameras(shared, corner);
         self.gather(shared);
         self.priors(shared, corner);
+    }
+
+    /// Blocks of the corner between cameras, and between cameras and scales as far as these move whole bodies.
+    fn cameras(&mut self, shared: &Shared, corner: &mut Corner) {
+        let (groups, bodies) = (shared.problem.groups(), self.body_information.len());
+        for (c, column) in shared.border.cameras.iter().enumerate() {
+            let Some(first) = *column else { continue };
+            let mut total = Matrix6::zeros();
+            for b in 0..bodies {
+                let own = &self.camera_body[c * bodies + b];
+                total += own;
+                if let Some(s) = shared.border.scales {
+                    for g in 0..groups {
+                        let u = &self.kinematics.origin_by_scale[b * groups + g];
+                        // The lower half of AᵀWA is Σ W·A.
+                        let row = own.fixed_view::<3, 6>(3, 0).tr_mul(u);
+                        for i in 0..6 {
+                            corner.lower(first + i, s + g, -row[i]);
+                        }
+                    }
+                }
+            }
+            for i in 0..6 {
+                corner.gradient[first + i] -= self.camera_twist[c][i];
+                for j in 0..=i {
+                    corner.lower(first + i, first + j, total[(i, j)]);
+                }
+            }
+        }
     }
 
     /// Sums body quantities over subtrees and pulls them into joint space.
