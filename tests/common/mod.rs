@@ -23,3 +23,15 @@ pub fn stick() -> (Skeleton, ScaleGroups) {
     ];
     (skeleton, ScaleGroups { groups })
 }
+
+/// A file or folder of the shared data; says that a test is skipped where there is none.
+pub fn shared(path: &str) -> Option<std::path::PathBuf> {
+    let root = std::env::var_os("KINEFIT_SHARED")
+        .map_or_else(|| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), Into::into);
+    let full = root.join(path);
+    if !full.exists() {
+        eprintln!("skipped: {} is not there", full.display());
+        return None;
+    }
+    Some(full)
+}
