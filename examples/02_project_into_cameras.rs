@@ -24,7 +24,8 @@ fn camera(name: &str, centre: Vector3<f64>, target: Vector3<f64>) -> Camera {
 fn main() {
     let knee_in_world = Vector3::new(0.3, 0.1, 0.5);
     let chest = Vector3::new(0.0, 0.0, 1.0);
-    let rig = [camera("left", Vector3::new(4.0, -2.0, 1.5), chest), camera("right", Vector3::new(4.0, 2.0, 1.5), chest)];
+    let rig =
+        [camera("left", Vector3::new(4.0, -2.0, 1.5), chest), camera("right", Vector3::new(4.0, 2.0, 1.5), chest)];
 
     let mut seen = Vec::new();
     for (id, camera) in (0..).map(CameraId).zip(&rig) {

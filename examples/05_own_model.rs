@@ -48,7 +48,8 @@ fn main() -> kinefit::Result<()> {
     read_marker_set_str("arm_markers.xml", MARKERS, &mut skeleton)?;
 
     // Which bodies grow together: here each for itself.
-    let groups = ScaleGroups::from_json("groups", r#"{"groups": {"upper": ["upper_arm"], "fore": ["forearm"]}}"#, &skeleton)?;
+    let groups =
+        ScaleGroups::from_json("groups", r#"{"groups": {"upper": ["upper_arm"], "fore": ["forearm"]}}"#, &skeleton)?;
     let mechanism = Mechanism::new(skeleton.clone(), groups);
 
     // An upper arm 5 % longer, a forearm 3 % shorter, the elbow bent by 90°; and how the wrist moves with everything.

@@ -27,7 +27,8 @@ fn main() -> Result<()> {
         std::fs::read_to_string(&path).map_err(|e| Error::unreadable(&path, &e))
     };
     let text = read("outcome.json")?;
-    let outcome: Outcome = serde_json::from_str(&text).map_err(|e| Error::input("outcome.json", e, "write it again"))?;
+    let outcome: Outcome =
+        serde_json::from_str(&text).map_err(|e| Error::input("outcome.json", e, "write it again"))?;
     println!("status {:?}: {}", outcome.status, outcome.reason);
     for trial in &outcome.trials {
         let motion = read(&format!("{}.mot", trial.files))?;

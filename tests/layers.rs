@@ -122,9 +122,8 @@ fn imports(code: &str, path: &[String]) -> Vec<Import> {
 
 /// The first segments of a use tree that follows `crate::`.
 fn names(tree: &str) -> Vec<String> {
-    let identifier = |text: &str| -> String {
-        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
-    };
+    let identifier =
+        |text: &str| -> String { text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
     let Some(group) = tree.trim_start().strip_prefix('{') else { return vec![identifier(tree)] };
     let (mut depth, mut parts, mut start) = (0usize, Vec::new(), 0);
     for (at, c) in group.char_indices() {
@@ -161,7 +160,9 @@ fn violations(relative: &Path, source: &str) -> Vec<String> {
         .into_iter()
         .filter_map(|(line, name)| match layer(&name) {
             Some(theirs) if theirs <= own => None,
-            Some(_) => Some(format!("src/{}:{line}: `{module}` imports `{name}`, which stands above it", relative.display())),
+            Some(_) => {
+                Some(format!("src/{}:{line}: `{module}` imports `{name}`, which stands above it", relative.display()))
+            }
             None => Some(format!("src/{}:{line}: `{name}` is not in the list of layers", relative.display())),
         })
         .collect()

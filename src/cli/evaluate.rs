@@ -52,7 +52,11 @@ fn truth_file(path: &Path) -> PathBuf {
 fn lines(e: &Evaluation) -> String {
     let mut text: String = e.trials.iter().map(trial).collect();
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "Body     scales off by {:.4}, marker offsets by {:.1} mm (means)", e.scale_error, e.offset_error_mm);
+    let _ = writeln!(
+        text,
+        "Body     scales off by {:.4}, marker offsets by {:.1} mm (means)",
+        e.scale_error, e.offset_error_mm
+    );
     for (name, camera) in &e.cameras {
         let _ = writeln!(
             text,

@@ -1,9 +1,9 @@
 //! `kinefit fit`: a session folder in, everything about its subject out.
 
 use super::console::Console;
+use super::interrupt;
 use super::model::ModelArguments;
 use super::output::{Output, command_line, folder_name};
-use super::interrupt;
 use crate::error::{Error, Result};
 use crate::fit::{FitOptions, fit_session};
 use crate::report::Provenance;
@@ -22,8 +22,8 @@ Examples:
   kinefit fit recordings/S01 --keypoints HALPE_26 --rate 60 --frames 100..400
   kinefit fit recordings/S01 --model my.osim --marker-set my_markers.xml
 
-SESSION is a Pose2Sim session folder as it is (calibration/, <trial>/pose/*json*/, Config.toml if there), or a
-session.toml that states the same:
+SESSION is a Pose2Sim session folder as it is (calibration/, <trial>/pose/*json*/, Config.toml if there),
+or a session.toml that states the same:
 
   name = \"S01\"
   calibration = \"calibration/Calib.toml\"
@@ -147,7 +147,11 @@ impl Arguments {
 /// Before anything has used a thread.
 pub(super) fn use_threads(threads: u16) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global().map_err(|e| {
-        Error::input("--threads", format_args!("{threads} threads cannot be had: {e}"), "ask for fewer, or leave it out")
+        Error::input(
+            "--threads",
+            format_args!("{threads} threads cannot be had: {e}"),
+            "ask for fewer, or leave it out",
+        )
     })
 }
 

@@ -82,8 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         .enumerate()
         .map(|(i, pose)| positions(&skeleton, &scales, pose, &format!("{place}: pose {i}")))
         .collect::<Result<_>>()?;
-    let result =
-        Positions { model: &skeleton.name, units: "m, rad; R by rows, x_ground = R x_body + p", poses };
+    let result = Positions { model: &skeleton.name, units: "m, rad; R by rows, x_ground = R x_body + p", poses };
     // Plain structs with text keys, written to memory: nothing here can fail.
     let mut text = serde_json::to_string_pretty(&result).unwrap_or_default();
     text.push('\n');
@@ -97,13 +96,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn read(path: &Path) -> Result<Input> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, &e))?;
     serde_json::from_str(&text).map_err(|e| {
-        Error::file(path, e, "write { \"poses\": [ { \"q\": { \"<coordinate>\": <number>, ... } }, ... ] }, radians and metres")
+        Error::file(
+            path,
+            e,
+            "write { \"poses\": [ { \"q\": { \"<coordinate>\": <number>, ... } }, ... ] }, radians and metres",
+        )
     })
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
     let name = path.file_name().and_then(OsStr::to_str).ok_or_else(|| {
-        Error::input("--out", format_args!("`{}` is no name of a file", path.display()), "name a file, such as out.json")
+        Error::input(
+            "--out",
+            format_args!("`{}` is no name of a file", path.display()),
+            "name a file, such as out.json",
+        )
     })?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     OutputFolder::open(folder)?.write(name, text.as_bytes())?;

@@ -5,6 +5,7 @@
 //! Ctrl-C.
 
 mod console;
+mod demo;
 mod evaluate;
 mod fit;
 mod fk;
@@ -20,10 +21,15 @@ use std::process::ExitCode;
 
 /// Joint angles, bone lengths and camera positions, with error bars, from what several cameras saw of a person.
 #[derive(Debug, Parser)]
-#[command(name = "kinefit", version, max_term_width = 100, after_help = "First steps:\n  kinefit demo\n  kinefit fit SESSION")]
+#[command(
+    name = "kinefit",
+    version,
+    max_term_width = 110,
+    after_help = "First steps:\n  kinefit demo\n  kinefit fit SESSION"
+)]
 struct Cli {
     /// Say more about what is done, on standard error; -vv for everything
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 100)]
     verbose: u8,
     #[command(subcommand)]
     command: Command,
@@ -32,6 +38,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Fit(Box<fit::Arguments>),
+    Demo(demo::Arguments),
     Fk(fk::Arguments),
     Synth(synth::Arguments),
     Evaluate(evaluate::Arguments),
@@ -43,6 +50,7 @@ pub fn main() -> ExitCode {
     let console = Console::new(cli.verbose);
     let done = match &cli.command {
         Command::Fit(arguments) => fit::run(arguments, &console),
+        Command::Demo(arguments) => demo::run(arguments, &console),
         Command::Fk(arguments) => fk::run(arguments),
         Command::Synth(arguments) => synth::run(arguments, &console),
         Command::Evaluate(arguments) => evaluate::run(arguments),

@@ -122,7 +122,6 @@ impl Arguments {
 
 fn read(path: &Path) -> Result<SyntheticOptions> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, &e))?;
-    toml::from_str(&text).map_err(|e| {
-        Error::file(path, e.to_string().trim_end(), "see `kinefit synth --help` for an example")
-    })
+    toml::from_str(&text)
+        .map_err(|e| Error::file(path, e.to_string().trim_end(), "see `kinefit synth --help` for an example"))
 }

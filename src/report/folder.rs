@@ -5,7 +5,7 @@ use super::names::column;
 use super::outcome::{FORMAT, Outcome, TrialOutcome};
 use crate::camera::calibration;
 use crate::error::{Error, Result};
-use crate::quality::{FittedCoordinate, FittedData, FittedOffset, FittedTrial};
+use crate::quality::{FittedCoordinate, FittedData, FittedOffset, FittedRotor, FittedTrial};
 use crate::skeleton::{Motion, Skeleton, read_model};
 use nalgebra::{Quaternion, UnitQuaternion, Vector3};
 use std::collections::BTreeMap;
@@ -44,6 +44,7 @@ pub fn read_folder(folder: &Path) -> Result<FittedData> {
     let [w, x, y, z] = outcome.ground_from_world_quat_wxyz;
     Ok(FittedData {
         coordinates: coordinates(&skeleton),
+        rotors: FittedRotor::of_model(&skeleton),
         markers,
         scales: outcome.body_scales.into_iter().filter_map(|(name, s)| Some((name, all(s)?))).collect(),
         scale_parameters: pairs(&outcome.scales, &outcome.scales_sd)
@@ -167,12 +168,13 @@ impl Table {
         let header = body.lines().nth(names).unwrap_or_default();
         let mut rows = Vec::new();
         for (i, line) in body.lines().enumerate().skip(first) {
-            let number = |field: &str| match field.trim() {
-                "" => Ok(None),
-                number => number.parse::<f64>().ok().filter(|x| x.is_finite()).map(Some).ok_or_else(|| {
-                    Error::file(path, format_args!("line {}: `{number}` is no number", i + 1), ADVICE)
-                }),
-            };
+            let number =
+                |field: &str| match field.trim() {
+                    "" => Ok(None),
+                    number => number.parse::<f64>().ok().filter(|x| x.is_finite()).map(Some).ok_or_else(|| {
+                        Error::file(path, format_args!("line {}: `{number}` is no number", i + 1), ADVICE)
+                    }),
+                };
             rows.push(line.split(separator).map(number).collect::<Result<_>>()?);
         }
         Ok(Self { names: header.split(separator).map(str::to_owned).collect(), rows })

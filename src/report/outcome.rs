@@ -8,8 +8,8 @@ use super::finite;
 use crate::camera::Camera;
 use crate::fit::{CameraFit, SessionFit, Status, TrialFit};
 use crate::quality::{CameraReprojection, Reprojection};
-use serde::{Deserialize, Serialize};
 use nalgebra::UnitQuaternion;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of the layout.

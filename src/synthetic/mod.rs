@@ -9,6 +9,7 @@
 //! Movements are functions of continuous time; cameras sample them.
 
 mod cameras;
+mod demo;
 mod draw;
 mod generate;
 mod movement;
@@ -20,6 +21,7 @@ mod truth;
 mod write;
 
 pub use cameras::{perturbed, ring};
+pub use demo::{demo, demo_options};
 pub use draw::{Drawn, Spread, draw_from_priors};
 pub use generate::{Synthetic, generate};
 pub use options::{Confidence, Dropout, Gaps, Movement, StaleCamera, SyntheticOptions};
