@@ -2,7 +2,9 @@
 //!
 //! After a change of either, `KINEFIT_RENEW=1 cargo test --release --test demo` writes `data/demo.json` anew.
 
-use kinefit::fit::default_skeleton;
+use kinefit::fit::{FitOptions, Status, default_skeleton, fit_session};
+use kinefit::quality::evaluate;
+use kinefit::report::{OutputFolder, Provenance, read_folder, write_all};
 use kinefit::session::Session;
 use kinefit::skeleton::ScaleGroups;
 use kinefit::synthetic::{Truth, demo, demo_options, generate};
@@ -52,4 +54,39 @@ fn the_embedded_session_is_what_its_options_make() {
             a.markers.iter().flatten().flatten().zip(b.markers.iter().flatten().flatten()).map(|(x, y)| (x - y).abs());
         assert!(apart.fold(0.0, f64::max) < 2e-7, "renew data/demo.json: see the head of this file");
     }
+}
+
+#[test]
+fn its_fit_is_close_to_the_truth_and_is_read_back_from_its_folder() {
+    let (session, truth) = demo().unwrap();
+    let fit = fit_session(&session, &FitOptions::default()).unwrap();
+    assert_ne!(fit.status, Status::Failed, "{}", fit.reason);
+    let direct = evaluate(&truth, &fit.fitted_data()).unwrap();
+    // 3 px at 4 m and some 1500 px are 8 mm, four cameras and the neighbouring frames help; the stale camera was 30 mm and 1° off.
+    assert!(direct.trials[0].markers.after_similarity_mm < 10.0, "{direct:?}");
+    assert!(fit.cameras[2].stale, "{:?}", fit.cameras);
+
+    let place = tempfile::tempdir().unwrap();
+    write_all(&fit, &OutputFolder::open(place.path()).unwrap(), &Provenance::default()).unwrap();
+    let again = evaluate(&truth, &read_folder(place.path()).unwrap()).unwrap();
+    let [a, b] = [&direct.trials[0], &again.trials[0]];
+    assert_eq!((a.frames, a.joint_count), (b.frames, b.joint_count));
+    // Twelve decimals of degrees, millimetres and metres.
+    let pairs = [
+        (a.joints.mean_abs, b.joints.mean_abs),
+        (a.markers.raw_mm, b.markers.raw_mm),
+        (direct.scale_error, again.scale_error),
+        (direct.offset_error_mm, again.offset_error_mm),
+        (direct.coverage.coordinates.rms, again.coverage.coordinates.rms),
+        (direct.coverage.offsets.rms, again.coverage.offsets.rms),
+        (direct.coverage.scales.rms, again.coverage.scales.rms),
+        (direct.cameras["cam03"].centre_mm, again.cameras["cam03"].centre_mm),
+        (direct.cameras["cam03"].rotation_after_similarity_deg, again.cameras["cam03"].rotation_after_similarity_deg),
+    ];
+    for (i, (x, y)) in pairs.iter().enumerate() {
+        assert!((x - y).abs() <= 1e-6 * x.abs().max(1.0), "figure {i}: {x} and {y}");
+    }
+    // A folder in which something is missing is named.
+    std::fs::remove_file(place.path().join("walk.trc")).unwrap();
+    assert!(read_folder(place.path()).unwrap_err().to_string().contains("walk.trc"));
 }
