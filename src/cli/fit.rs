@@ -22,8 +22,8 @@ Examples:
   kinefit fit recordings/S01 --keypoints HALPE_26 --rate 60 --frames 100..400
   kinefit fit recordings/S01 --model my.osim --marker-set my_markers.xml
 
-SESSION is a Pose2Sim session folder as it is (calibration/, <trial>/pose/*json*/, Config.toml if there), or a
-session.toml that states the same:
+SESSION is a Pose2Sim session folder as it is (calibration/, <trial>/pose/*json*/, Config.toml if there),
+or a session.toml that states the same:
 
   name = \"S01\"
   calibration = \"calibration/Calib.toml\"

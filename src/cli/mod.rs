@@ -5,6 +5,7 @@
 //! Ctrl-C.
 
 mod console;
+mod demo;
 mod evaluate;
 mod fit;
 mod fk;
@@ -23,12 +24,12 @@ use std::process::ExitCode;
 #[command(
     name = "kinefit",
     version,
-    max_term_width = 100,
+    max_term_width = 110,
     after_help = "First steps:\n  kinefit demo\n  kinefit fit SESSION"
 )]
 struct Cli {
     /// Say more about what is done, on standard error; -vv for everything
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 100)]
     verbose: u8,
     #[command(subcommand)]
     command: Command,
@@ -37,6 +38,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Fit(Box<fit::Arguments>),
+    Demo(demo::Arguments),
     Fk(fk::Arguments),
     Synth(synth::Arguments),
     Evaluate(evaluate::Arguments),
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
     let console = Console::new(cli.verbose);
     let done = match &cli.command {
         Command::Fit(arguments) => fit::run(arguments, &console),
+        Command::Demo(arguments) => demo::run(arguments, &console),
         Command::Fk(arguments) => fk::run(arguments),
         Command::Synth(arguments) => synth::run(arguments, &console),
         Command::Evaluate(arguments) => evaluate::run(arguments),

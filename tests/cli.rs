@@ -1,0 +1,475 @@
+//! The command as a user meets it: exit status, messages, files.
+
+use kinefit::camera::calibration;
+use kinefit::fit::default_skeleton;
+use kinefit::skeleton::ScaleGroups;
+use kinefit::synthetic::{SyntheticOptions, generate};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// Where the recorded sessions and references are that are not part of this repository.
+fn shared() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let found = std::env::var_os("KINEFIT_SHARED").map_or(beside, PathBuf::from);
+    if !found.is_dir() {
+        eprintln!("skipped: {} is not there", found.display());
+        return None;
+    }
+    Some(found)
+}
+
+fn kinefit(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kinefit")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A session folder of somebody walking, three cameras and twelve frames, in which mistakes can be made.
+struct Recording {
+    place: TempDir,
+}
+
+impl Recording {
+    fn new() -> Self {
+        let options = SyntheticOptions { cameras: 3, frames: 12, seed: 5, ..SyntheticOptions::default() };
+        let skeleton = default_skeleton().unwrap();
+        let made = generate(&skeleton, &ScaleGroups::default_for(&skeleton), &options).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        made.write(&place.path().join("session")).unwrap();
+        Self { place }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join("session").join(name)
+    }
+
+    fn calibration(&self) -> PathBuf {
+        self.path("calibration/Calib.toml")
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Replaces the first occurrence in a file.
+    fn replace(&self, name: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(from), "`{from}` is not in {name}:\n{text}");
+        fs::write(self.path(name), text.replacen(from, to, 1)).unwrap();
+    }
+
+    /// The keypoint files of camera `c` (from 1), in order.
+    fn files(&self, c: usize) -> Vec<PathBuf> {
+        let folder = self.path(&format!("walk/pose/cam{c:02}_json"));
+        let mut files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    fn fit(&self, arguments: &[&str]) -> Output {
+        kinefit(self.place.path(), &[&["fit", "session", "--out", "results"], arguments].concat())
+    }
+
+    /// That the fit is refused as bad input, with all of `parts` in what is said, and nothing written.
+    fn refused(&self, arguments: &[&str], parts: &[&str]) {
+        let output = self.fit(arguments);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{parts:?}: {said}");
+        assert!(output.stdout.is_empty());
+        let error = said.split_once("error: ").unwrap_or_else(|| panic!("no error in: {said}")).1;
+        for part in parts {
+            assert!(error.contains(part), "`{part}` is not in: {error}");
+        }
+        let advice = error.lines().nth(1).unwrap_or_default();
+        assert!(advice.starts_with("  ") && advice.len() > 10, "no advice in: {error}");
+        assert!(!self.place.path().join("results").exists(), "something was written");
+    }
+}
+
+#[test]
+fn a_fit_writes_everything_and_says_so() {
+    let recording = Recording::new();
+    let output = recording.fit(&[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = stdout(&output);
+    assert!(said.lines().count() <= 10 && said.contains("results"), "{said}");
+    // Standard error is no terminal here: a line per stage, and no control characters.
+    assert!(stderr(&output).contains("error bars") && !stderr(&output).contains('\u{1b}'));
+    let mut names: Vec<String> = fs::read_dir(recording.place.path().join("results"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    for name in [
+        "cameras.toml",
+        "manifest.json",
+        "model.osim",
+        "outcome.json",
+        "report.html",
+        "walk.mot",
+        "walk.sd.csv",
+        "walk.trc",
+    ] {
+        assert!(names.iter().any(|n| n == name), "{name} is not among {names:?}");
+    }
+    assert!(names.iter().all(|n| !n.ends_with(".tmp") && !n.starts_with('.')), "{names:?}");
+
+    // What was fitted can be compared with the truth.
+    let evaluated = kinefit(recording.place.path(), &["evaluate", "results", "--truth", "session", "--json"]);
+    let figures: Value = serde_json::from_slice(&evaluated.stdout).unwrap();
+    assert_eq!(figures["trials"][0]["frames"], 12);
+    // Three cameras with 3 px of noise at 4 m and 1500 px: 8 mm each, less where frames help; a blunder is many times this.
+    assert!(figures["trials"][0]["markers"]["after_similarity_mm"].as_f64().unwrap() < 40.0, "{figures}");
+}
+
+#[test]
+fn json_is_all_there_is_on_standard_output_and_the_default_folder_has_the_sessions_name() {
+    let recording = Recording::new();
+    let arguments = ["fit", "session", "--json", "--refine-cameras=false", "--threads", "1", "--frames", "2..8"];
+    let output = kinefit(recording.place.path(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((outcome["format"].as_u64(), outcome["trials"][0]["frames"].as_u64()), (Some(1), Some(6)));
+    assert_eq!(outcome["trials"][0]["first_frame"], 2);
+    assert_eq!(outcome["cameras"]["cam01"]["rotation_change_deg"], 0.0);
+    let written = fs::read(recording.place.path().join("kinefit_session/outcome.json")).unwrap();
+    assert_eq!(output.stdout, written);
+    let manifest = fs::read_to_string(recording.place.path().join("kinefit_session/manifest.json")).unwrap();
+    assert!(manifest.contains("--refine-cameras=false"));
+}
+
+#[test]
+fn usage_errors_are_bad_input() {
+    let place = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["fit"][..],
+        &["fit", "x", "--frames", "5-9"],
+        &["fit", "x", "--threads", "0"],
+        &["fit", "x", "--refine-cameras=maybe"],
+        &["fit", "x", "--device", "cuda"],
+        &["dance"],
+    ] {
+        assert_eq!(kinefit(place.path(), arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let output = kinefit(place.path(), &["fit", "absent"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("absent: does not exist"));
+    assert_eq!(kinefit(place.path(), &["--help"]).status.code(), Some(0));
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn no_calibration() {
+    let recording = Recording::new();
+    fs::remove_file(recording.calibration()).unwrap();
+    recording.refused(&[], &["session/calibration", "no calibration", "Calib*.toml"]);
+    fs::remove_dir(recording.path("calibration")).unwrap();
+    recording.refused(&[], &["session", "calibration"]);
+}
+
+#[test]
+fn fewer_cameras_than_folders() {
+    let recording = Recording::new();
+    let file = fs::read_to_string(&recording.files(1)[0]).unwrap();
+    recording.put("walk/pose/cam04_json/cam04_00000000.json", &file);
+    recording.refused(&[], &["walk/pose", "4 folders of keypoints for 3 calibrated cameras"]);
+}
+
+#[test]
+fn one_camera_alone() {
+    let recording = Recording::new();
+    let rig = calibration::read(&recording.calibration()).unwrap();
+    calibration::write_toml(&recording.calibration(), &rig[..1].to_vec()).unwrap();
+    for c in [2, 3] {
+        fs::remove_dir_all(recording.path(&format!("walk/pose/cam{c:02}_json"))).unwrap();
+    }
+    recording.refused(&[], &["two cameras"]);
+}
+
+#[test]
+fn millimetres_taken_for_metres() {
+    let recording = Recording::new();
+    let mut rig = calibration::read(&recording.calibration()).unwrap();
+    for camera in &mut rig {
+        camera.camera_from_world.translation.vector *= 1000.0;
+    }
+    calibration::write_toml(&recording.calibration(), &rig).unwrap();
+    recording.refused(&[], &["Calib.toml", "millimetres", "divide every translation by 1000"]);
+}
+
+#[test]
+fn rotations_that_are_none() {
+    let recording = Recording::new();
+    fs::remove_file(recording.calibration()).unwrap();
+    let good = |name: &str, matrix: &str| {
+        format!(
+            r#"<camera active="1" serial="{name}" model="Miqus Video" viewrotation="0">
+  <fov_video bottom="1079" left="0" right="1919" top="0"/>
+  <transform {matrix} x="0" y="0" z="4000"/>
+  <intrinsic centerPointU="61440" centerPointV="34560" focalLengthU="96000" focalLengthV="96000" radialDistortion1="0"
+   radialDistortion2="0" radialDistortion3="0" skew="0" tangentalDistortion1="0" tangentalDistortion2="0"/>
+</camera>"#
+        )
+    };
+    let matrix = |d: [f64; 3]| {
+        let [a, b, c] = d;
+        format!(r#"r11="{a}" r12="0" r13="0" r21="0" r22="{b}" r23="0" r31="0" r32="0" r33="{c}""#)
+    };
+    let file = |wrong: [f64; 3]| {
+        let cameras =
+            [good("cam01", &matrix([1.0; 3])), good("cam02", &matrix(wrong)), good("cam03", &matrix([1.0; 3]))];
+        format!("<?xml version='1.0'?>\n<calibration><cameras>{}</cameras></calibration>", cameras.concat())
+    };
+    recording.put("calibration/Calib.qca.txt", &file([1.0, 1.0, -1.0]));
+    recording.refused(&[], &["Calib.qca.txt", "cam02", "mirror"]);
+    recording.put("calibration/Calib.qca.txt", &file([1.0, 1.2, 1.0]));
+    recording.refused(&[], &["Calib.qca.txt", "cam02", "no rotation"]);
+}
+
+#[test]
+fn intrinsics_that_are_none() {
+    let (nan, zero) = ([f64::NAN, 1000.0], [0.0, 1000.0]);
+    for ([fx, fy], said) in [(nan, "NaN"), (zero, "focal lengths are 0")] {
+        let recording = Recording::new();
+        let mut rig = calibration::read(&recording.calibration()).unwrap();
+        (rig[1].intrinsics.fx, rig[1].intrinsics.fy) = (fx, fy);
+        calibration::write_toml(&recording.calibration(), &rig).unwrap();
+        recording.refused(&[], &["Calib.toml", "cam02", said]);
+    }
+}
+
+#[test]
+fn keypoint_arrays_of_the_wrong_length() {
+    let recording = Recording::new();
+    for c in 1..=3 {
+        for file in recording.files(c) {
+            fs::write(file, json!({ "people": [{ "pose_keypoints_2d": vec![1.0; 50] }] }).to_string()).unwrap();
+        }
+    }
+    recording.refused(&[], &["cam01_00000000.json", "trial `walk`", "50 numbers", "HALPE_26 needs 78"]);
+}
+
+#[test]
+fn json_that_was_cut_off() {
+    let recording = Recording::new();
+    let file = &recording.files(2)[7];
+    let text = fs::read_to_string(file).unwrap();
+    fs::write(file, &text[..text.len() / 2]).unwrap();
+    recording.refused(&[], &["cam02_00000007.json, line 1, column", "cut off"]);
+}
+
+#[test]
+fn empty_trials() {
+    let recording = Recording::new();
+    for c in 1..=3 {
+        for file in recording.files(c) {
+            fs::write(file, "{}").unwrap();
+        }
+    }
+    recording.refused(&[], &["trial `walk`", "is empty"]);
+    for c in 1..=3 {
+        for file in recording.files(c) {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    recording.refused(&[], &["walk", "empty"]);
+}
+
+#[test]
+fn keypoints_that_the_model_has_no_markers_for() {
+    let recording = Recording::new();
+    let names: Vec<String> = (0..26).map(|i| format!("antenna_{i}")).collect();
+    recording.put("ants.json", &json!({ "names": names }).to_string());
+    let set = recording.path("ants.json");
+    recording.refused(&["--keypoints", set.to_str().unwrap()], &["ants", "markers", "--marker-set"]);
+}
+
+#[test]
+fn frame_rates_that_disagree_or_are_not_stated() {
+    let recording = Recording::new();
+    recording.put("walk/Config.toml", "[project]\nframe_rate = 50\n");
+    recording.refused(&[], &["walk/Config.toml", "50", "60"]);
+    fs::remove_file(recording.path("walk/Config.toml")).unwrap();
+    recording.replace("Config.toml", "frame_rate = 60", "frame_rate = \"auto\"");
+    recording.refused(&[], &["frame rate is stated nowhere", "--rate"]);
+    assert_eq!(recording.fit(&["--rate", "60"]).status.code(), Some(0));
+}
+
+#[test]
+fn five_and_twenty_points_may_be_two_sets() {
+    let recording = Recording::new();
+    for c in 1..=3 {
+        for file in recording.files(c) {
+            let mut people: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+            people["people"][0]["pose_keypoints_2d"].as_array_mut().unwrap().truncate(75);
+            fs::write(file, people.to_string()).unwrap();
+        }
+    }
+    recording.replace("Config.toml", "pose_model = \"HALPE_26\"", "");
+    recording.refused(&[], &["25 points, which may be BODY_25 or BODY_25B", "--keypoints"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written() {
+    // The user may be root, whom no permission stops; nobody can make a folder under a file.
+    let recording = Recording::new();
+    fs::write(recording.place.path().join("file"), "mine").unwrap();
+    let arguments = ["fit", "session", "--out", "file/results"];
+    let output = kinefit(recording.place.path(), &arguments);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains("file/results: cannot be written") && said.contains("--out"), "{said}");
+    assert!(!said.contains("finding first poses"), "the fit was run before: {said}");
+    assert_eq!(fs::read_to_string(recording.place.path().join("file")).unwrap(), "mine");
+}
+
+#[test]
+fn somebody_whom_no_two_cameras_see() {
+    let recording = Recording::new();
+    for c in [2, 3] {
+        for file in recording.files(c) {
+            fs::write(file, "{}").unwrap();
+        }
+    }
+    recording.refused(&[], &["trial `walk`", "two cameras"]);
+}
+
+#[test]
+fn models_and_groups_that_cannot_be_read() {
+    let recording = Recording::new();
+    recording.put("model.osim", "<OpenSimDocument Version=\"40500\"><Model>");
+    let path = recording.path("model.osim");
+    recording.refused(&["--model", path.to_str().unwrap()], &["model.osim"]);
+    recording.put("groups.json", r#"{"groups": {"tail": ["tail_bone"]}}"#);
+    let path = recording.path("groups.json");
+    recording.refused(&["--scale-groups", path.to_str().unwrap()], &["groups.json", "tail"]);
+    recording.refused(&["--stature", "173"], &["--stature", "metres"]);
+    recording.refused(&["--person", "3"], &["--person"]);
+    recording.refused(&["--frames", "50..60"], &["0 to 11", "--frames"]);
+}
+
+/// The first Ctrl-C ends the fit with what it has.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_writes_the_best_so_far() {
+    use std::io::{BufRead, BufReader, Read};
+    let place = tempfile::tempdir().unwrap();
+    let made = kinefit(place.path(), &["synth", "--out", "long", "--frames", "900", "--cameras", "6"]);
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    let mut running = Command::new(env!("CARGO_BIN_EXE_kinefit"))
+        .current_dir(place.path())
+        .args(["fit", "long", "--out", "out", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(running.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("poses and body size") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "the fit ended before its first stage");
+    }
+    assert!(Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap().success());
+    let mut outcome = String::new();
+    running.stdout.take().unwrap().read_to_string(&mut outcome).unwrap();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("stopping after this iteration"), "{rest}");
+    assert_eq!(running.wait().unwrap().code(), Some(0), "{rest}");
+    let outcome: Value = serde_json::from_str(&outcome).unwrap();
+    assert_eq!(outcome["status"], "usable");
+    assert!(outcome["reason"].as_str().unwrap().contains("stopped"));
+    assert!(place.path().join("out/long.mot").exists() || place.path().join("out/walk.mot").exists());
+}
+
+#[test]
+fn forward_kinematics_takes_defaults_and_computes_what_is_coupled() {
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| fs::write(place.path().join(name), text).unwrap();
+    file("poses.json", r#"{"poses": [{"q": {}}, {"q": {"knee_angle_r": 0.5}}]}"#);
+    let output = kinefit(place.path(), &["fk", "--coordinates", "poses.json", "--out", "there/positions.json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = fs::read_to_string(place.path().join("there/positions.json")).unwrap();
+    let positions: Value = serde_json::from_str(&text).unwrap();
+    let [straight, bent] = [0, 1].map(|i| &positions["poses"][i]);
+    assert_eq!(straight["q"]["knee_angle_r"], 0.0);
+    assert_eq!(straight["bodies"]["femur_r"], bent["bodies"]["femur_r"]);
+    assert_ne!(straight["markers"]["RHeel"], bent["markers"]["RHeel"]);
+    assert_eq!(straight["markers"]["LHeel"], bent["markers"]["LHeel"]);
+    // The same on standard output.
+    assert_eq!(stdout(&kinefit(place.path(), &["fk", "--coordinates", "poses.json"])), text);
+
+    for (wrong, said) in [
+        (r#"{"poses": [{"q": {"knee": 0.5}}]}"#, "pose 0: knee"),
+        (r#"{"poses": [{"q": {"knee_angle_r": 0.5}"#, "line 1"),
+        (r#"{"poses": [], "body_scale_factors": {"tail": [1, 1, 1]}}"#, "tail"),
+        (r#"{"poses": [], "body_scale_factors": {"femur_r": [1, 0, 1]}}"#, "femur_r"),
+    ] {
+        file("wrong.json", wrong);
+        let output = kinefit(place.path(), &["fk", "--coordinates", "wrong.json", "--out", "none.json"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("wrong.json") && stderr(&output).contains(said), "{}", stderr(&output));
+        assert!(!place.path().join("none.json").exists());
+    }
+}
+
+/// Largest distance between the numbers of two JSON trees that have the same shape where `expected` has any.
+fn largest_difference(expected: &Value, found: &Value) -> f64 {
+    match expected {
+        Value::Number(a) => (a.as_f64().unwrap() - found.as_f64().unwrap()).abs(),
+        Value::Array(a) => a.iter().enumerate().map(|(i, a)| largest_difference(a, &found[i])).fold(0.0, f64::max),
+        Value::Object(a) => a.iter().map(|(k, a)| largest_difference(a, &found[k])).fold(0.0, f64::max),
+        _ => f64::INFINITY,
+    }
+}
+
+#[test]
+fn forward_kinematics_is_opensims() {
+    let Some(shared) = shared() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let models = shared.join("data/models");
+    let of = |name: &str| models.join(name).display().to_string();
+    let (lai, sets) =
+        (of("LaiUhlrich2022.osim"), ["openpose", "mocap"].map(|s| of(&format!("LaiUhlrich2022_markers_{s}.xml"))));
+    for oracle in ["fk_laiuhlrich2022.json", "fk_laiuhlrich2022_scaled_nonuniform.json"] {
+        let oracle = shared.join("oracles/opensim").join(oracle);
+        let input = oracle.display().to_string();
+        let arguments =
+            ["fk", "--model", &lai, "--marker-set", &sets[0], "--marker-set", &sets[1], "--coordinates", &input];
+        let output = kinefit(place.path(), &arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let expected: Value = serde_json::from_str(&fs::read_to_string(&oracle).unwrap()).unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let poses = expected["poses"].as_array().unwrap();
+        assert!(poses.len() > 5 && found["poses"].as_array().unwrap().len() == poses.len());
+        for (a, b) in poses.iter().zip(found["poses"].as_array().unwrap()) {
+            assert!(a["markers"].as_object().unwrap().len() > 30);
+            for part in ["bodies", "markers"] {
+                // Double precision through a chain of a dozen joints.
+                let apart = largest_difference(&a[part], &b[part]);
+                assert!(apart < 1e-9, "{part} of {}: {apart:.1e}", oracle.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recorded_session_is_fitted() {
+    let Some(shared) = shared() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let session = shared.join("data/balancing").display().to_string();
+    let output = kinefit(place.path(), &["fit", &session, "--out", "out", "--refine-cameras=false"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let outcome: Value = serde_json::from_slice(&fs::read(place.path().join("out/outcome.json")).unwrap()).unwrap();
+    assert_eq!(outcome["trials"][0]["frames"], 100);
+}
