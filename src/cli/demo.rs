@@ -42,7 +42,8 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     fit.timings.total += read;
     let code = output.write(&fit, &provenance, false, console)?;
     if fit.status != Status::Failed {
-        print(&two_lines(&evaluate(&truth, &fit.fitted_data())?))?;
+        let fitted = fit.fitted_data();
+        print(&two_lines(&evaluate(&truth, &fitted)?, &fitted))?;
     }
     Ok(code)
 }

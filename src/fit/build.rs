@@ -28,7 +28,19 @@ pub(super) struct Built {
     pub warnings: Vec<String>,
 }
 
-pub(super) fn build(session: &Session, skeleton: &Skeleton, options: &FitOptions) -> Result<Built> {
+pub(super) fn build(
+    session: &Session,
+    skeleton: &Skeleton,
+    groups: Option<ScaleGroups>,
+    options: &FitOptions,
+) -> Result<Built> {
+    if session.rig.len() < 2 {
+        return Err(Error::input(
+            format_args!("session `{}`", session.name),
+            "has one camera, which cannot tell how far away anything is; two cameras or more are needed",
+            "add the calibration and the keypoints of another camera that saw the person at the same time",
+        ));
+    }
     let skeleton = skeleton.with_rotors();
     let mut warnings = Vec::new();
     let keypoint_markers: Vec<Option<MarkerId>> =
@@ -58,10 +70,9 @@ pub(super) fn build(session: &Session, skeleton: &Skeleton, options: &FitOptions
             lacking.join(", ")
         ));
     }
-    let groups = match &options.scale_groups {
-        Some(g) => g.clone(),
-        None => ScaleGroups::for_markers(&skeleton, |m| markers.iter().any(|k| k.index() == m)).with_overall(&skeleton),
-    };
+    let groups = groups.unwrap_or_else(|| {
+        ScaleGroups::for_markers(&skeleton, |m| markers.iter().any(|k| k.index() == m)).with_overall(&skeleton)
+    });
     let mechanism = Arc::new(Mechanism::new(skeleton, groups));
     let layout = Arc::new(Layout::new(&mechanism));
     let ground_from_world = ground_from_world(session.z_up, mechanism.skeleton().up);

@@ -15,4 +15,4 @@ mod stages;
 pub use crate::session::ground_from_world;
 pub use options::{FitOptions, FitProgress, Stage};
 pub use outcome::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit};
-pub use stages::{default_skeleton, fit_session};
+pub use stages::{default_scale_groups, default_skeleton, fit_session};

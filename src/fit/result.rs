@@ -16,20 +16,21 @@ use nalgebra::{Isometry3, Matrix3, Rotation3, Vector3};
 /// while the rotation's stay what they are.
 const NEAR_SINGULARITY: f64 = 0.1;
 
-/// A camera whose calibration is off by more than this and by more than `STALE_SIGNIFICANCE` standard deviations is called stale.
+/// A camera whose orientation is off by more than this is called stale, degrees: at three metres, 26 mm.
 const STALE_DEG: f64 = 0.5;
-/// Or its centre by more than this, millimetres.
+/// So is one whose centre is off by more than this, millimetres.
 const STALE_MM: f64 = 40.0;
 
 pub(super) struct Finished {
     pub parameters: Parameters,
+    /// Where cameras that were held would have gone.
+    pub freed: Option<Parameters>,
     pub uncertainty: Option<Uncertainty>,
     pub before: Vec<Vec<PixelResidual>>,
     pub converged: bool,
     pub interrupted: bool,
     pub iterations: usize,
     pub history: Vec<f64>,
-    pub refined: bool,
 }
 
 pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, done: Finished) -> SessionFit {
@@ -68,8 +69,18 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
             }
         })
         .collect();
-    let cameras = camera_fits(&problem, parameters, done.uncertainty.as_ref());
-    if done.refined {
+    let mut cameras = camera_fits(&problem, parameters, done.uncertainty.as_ref());
+    if let Some(freed) = &done.freed {
+        for (camera, free) in cameras.iter_mut().zip(camera_fits(&problem, freed, None)) {
+            camera.stale = free.stale;
+            if free.stale {
+                warnings.push(format!(
+                    "Camera {} looks stale: the keypoints would have it turned by {:.2}° and moved by {:.0} mm. Fit with refined cameras, or calibrate again.",
+                    free.name, free.rotation_change_deg, free.translation_change_mm
+                ));
+            }
+        }
+    } else {
         for c in cameras.iter().filter(|c| c.stale) {
             warnings.push(format!(
                 "Camera {}: its calibration disagrees with the keypoints; it was corrected by {:.2}° and {:.0} mm. Check whether it was moved after calibration.",

@@ -6,7 +6,7 @@ use super::result::{Finished, session_fit};
 use super::{FitOptions, SessionFit, Stage};
 use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::skeleton::{Skeleton, read_model_str};
+use crate::skeleton::{ScaleGroups, Skeleton, read_model_str};
 use crate::solve::{
     EvidenceOptions, Parameters, Problem, SolveOptions, SolveOutcome, solve, uncertainty, update_noise,
     update_smoothness,
@@ -28,6 +28,14 @@ const MAX_ROUNDS: usize = 6;
 /// Never in a release: the model is compiled in, and a test reads it.
 pub fn default_skeleton() -> Result<Skeleton> {
     read_model_str("data/body.osim", include_str!("../../data/body.osim"))
+}
+
+/// The scale groups of the built-in body, with what is known of people's proportions.
+///
+/// # Errors
+/// Never in a release, as for [`default_skeleton`].
+pub fn default_scale_groups(skeleton: &Skeleton) -> Result<ScaleGroups> {
+    ScaleGroups::from_json("data/scale_groups.json", include_str!("../../data/scale_groups.json"), skeleton)
 }
 
 /// Progress and interruption through the stages.
@@ -75,13 +83,18 @@ impl Run<'_> {
 /// that ends badly but in numbers is returned with its status and reason, not as an error.
 pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit> {
     let begun = Instant::now();
-    let skeleton = match &options.skeleton {
-        Some(s) => s.clone(),
-        None => default_skeleton()?,
+    let (skeleton, usual_groups) = match &options.skeleton {
+        Some(s) => (s.clone(), None),
+        None => {
+            let body = default_skeleton()?;
+            let groups = default_scale_groups(&body)?;
+            (body, Some(groups))
+        }
     };
+    let groups = options.scale_groups.clone().or(usual_groups);
     let mut run = Run { options, history: Vec::new(), iterations: 0, interrupted: false };
     run.say(Stage::Initialise, 0.0);
-    let mut built = build(session, &skeleton, options)?;
+    let mut built = build(session, &skeleton, groups, options)?;
     let start = initialise(session, &built, options)?;
     let initialised = begun.elapsed().as_secs_f64();
     run.say(Stage::Pose, 0.1);
@@ -89,6 +102,11 @@ pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit
     let solving = Instant::now();
     let (parameters, converged) = stages(&mut run, &mut built, start)?;
     let solved = solving.elapsed().as_secs_f64();
+
+    let freed = match options.refine_cameras || run.interrupted {
+        true => None,
+        false => Some(free_cameras(&mut run, &built, parameters.clone())),
+    };
 
     run.say(Stage::Covariance, 0.9);
     let covariance = Instant::now();
@@ -108,13 +126,13 @@ pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit
         built,
         Finished {
             parameters,
+            freed,
             uncertainty,
             before,
             converged,
             interrupted: run.interrupted,
             iterations: run.iterations as usize,
             history: run.history,
-            refined: options.refine_cameras,
         },
     );
     fit.timings.initialise = initialised;
@@ -176,6 +194,23 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         ));
     }
     Ok((outcome.parameters, outcome.converged))
+}
+
+/// Where the cameras would go if they were free: a test of the calibration for a fit that holds them.
+fn free_cameras(run: &mut Run, built: &Built, parameters: Parameters) -> Parameters {
+    let evidence = EvidenceOptions::with_free_cameras();
+    let mut problem = built.problem.clone();
+    problem.free.cameras.fill(true);
+    let (iterations, history) = (run.iterations, run.history.len());
+    let mut parameters = parameters;
+    for _ in 0..3 {
+        update_noise(&mut problem, &parameters, &evidence);
+        parameters = run.solve(&problem, parameters, 6, 1.0, 1e-4).parameters;
+    }
+    // Not part of the fit that is reported.
+    run.iterations = iterations;
+    run.history.truncate(history);
+    parameters
 }
 
 /// Root mean square of the relative changes.

@@ -1,7 +1,7 @@
 //! Kinematics prepared for fitting: which coordinates are free, which twists they make, what scales move.
 
 use super::Frame;
-use crate::math::so3;
+
 use crate::skeleton::{BodyId, CoordinateId, MarkerId, Offsets, Operation, ScaleGroups, Scales, Skeleton};
 use nalgebra::{Rotation3, Vector3, Vector6};
 
@@ -240,9 +240,4 @@ impl Mechanism {
 fn twist(omega: &Vector3<f64>, pivot: &Vector3<f64>) -> Vector6<f64> {
     let v = pivot.cross(omega);
     Vector6::new(omega.x, omega.y, omega.z, v.x, v.y, v.z)
-}
-
-/// Moves rotors by a left perturbation: `R ← exp(δ)·R`.
-pub(crate) fn perturb_rotor(r: &Rotation3<f64>, delta: &Vector3<f64>) -> Rotation3<f64> {
-    so3::exp(delta) * r
 }
