@@ -172,7 +172,9 @@ fn usage_errors_are_bad_input() {
 fn no_calibration() {
     let recording = Recording::new();
     fs::remove_file(recording.calibration()).unwrap();
-    recording.refused(&[], &["session/calibration", "no calibration", "Calib*.toml"]);
+    // The true cameras would do as well.
+    fs::remove_file(recording.path("cameras_truth.toml")).unwrap();
+    recording.refused(&[], &["session", "no calibration", "Calib*.toml"]);
     fs::remove_dir(recording.path("calibration")).unwrap();
     recording.refused(&[], &["session", "calibration"]);
 }
@@ -193,7 +195,7 @@ fn one_camera_alone() {
     for c in [2, 3] {
         fs::remove_dir_all(recording.path(&format!("walk/pose/cam{c:02}_json"))).unwrap();
     }
-    recording.refused(&[], &["two cameras"]);
+    recording.refused(&[], &["session `session`", "has one camera", "another camera"]);
 }
 
 #[test]

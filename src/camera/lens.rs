@@ -2,11 +2,13 @@
 //!
 //! For an undistorted point `n = (a, b)`, `s = a² + b²`:
 //!
-//!     distort(n) = g(s)·n + t(n)
-//!     rational   g = (1 + k1 s + k2 s² + k3 s³) / (1 + k4 s + k5 s² + k6 s³)
-//!                t = ( 2 p1 a b + p2 (s + 2a²),  p1 (s + 2b²) + 2 p2 a b )
-//!     fisheye    g = θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸) / √s,   θ = atan √s,   t = 0
-//!     Jacobian   g·I + 2 g'·n nᵀ + ∂t/∂n                                                         // 2×2, symmetric
+//! ```text
+//! distort(n) = g(s)·n + t(n)
+//! rational   g = (1 + k1 s + k2 s² + k3 s³) / (1 + k4 s + k5 s² + k6 s³)
+//!            t = ( 2 p1 a b + p2 (s + 2a²),  p1 (s + 2b²) + 2 p2 a b )
+//! fisheye    g = θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸) / √s,   θ = atan √s,   t = 0
+//! Jacobian   g·I + 2 g'·n nᵀ + ∂t/∂n                                                         // 2×2, symmetric
+//! ```
 //!
 //! Source: OpenCV documentation, modules `calib3d` and `fisheye`; Kannala & Brandt 2006.
 //!

@@ -1,11 +1,13 @@
 //! Projection of a point into a camera, with its derivatives.
 //!
-//!     x_cam = R·p + t;   n = (x/z, y/z);   pixel = F·distort(n) + c,   F = [[fx, skew], [0, fy]]
+//! ```text
+//! x_cam = R·p + t;   n = (x/z, y/z);   pixel = F·distort(n) + c,   F = [[fx, skew], [0, fy]]
 //!
-//!     A = F·∂distort/∂n                                                        // 2×2
-//!     ∂pixel/∂x_cam = A·[1 0 −x/z; 0 1 −y/z] / z                               // 2×3
-//!     ∂pixel/∂p = ∂pixel/∂x_cam · R                                            // 2×3
-//!     ∂pixel/∂δ = ∂pixel/∂x_cam · [−[x_cam]× | I]                              // 2×6
+//! A = F·∂distort/∂n                                                        // 2×2
+//! ∂pixel/∂x_cam = A·[1 0 −x/z; 0 1 −y/z] / z                               // 2×3
+//! ∂pixel/∂p = ∂pixel/∂x_cam · R                                            // 2×3
+//! ∂pixel/∂δ = ∂pixel/∂x_cam · [−[x_cam]× | I]                              // 2×6
+//! ```
 //!
 //! `p` in world, metres; δ perturbs `camera_from_world` on the left, `x_cam' = exp(ω)·x_cam + v`, ordered `[ω; v]`.
 //! Points behind the camera, and points so far outside the image that the lens model no longer describes them

@@ -1,6 +1,8 @@
 //! A point from its pixels in several cameras, confidence-weighted and robust.
 //!
-//!     argmin_p  Σ_c  w_c·ρ( ‖π(C, p) − u_c‖² / τ² ),     ρ(s) = s / (1 + s)
+//! ```text
+//! argmin_p  Σ_c  w_c·ρ( ‖π(C, p) − u_c‖² / τ² ),     ρ(s) = s / (1 + s)
+//! ```
 //!
 //! `w` is the confidence, `τ` the residual up to which an observation counts as an inlier. ρ (Geman & McClure 1987) is bounded,
 //! so that a keypoint of somebody else costs the same however far away it lies, and so does a camera that could not see the

@@ -34,6 +34,13 @@ pub(super) fn build(
     groups: Option<ScaleGroups>,
     options: &FitOptions,
 ) -> Result<Built> {
+    if session.rig.len() < 2 {
+        return Err(Error::input(
+            format_args!("session `{}`", session.name),
+            "has one camera, which cannot tell how far away anything is; two cameras or more are needed",
+            "add the calibration and the keypoints of another camera that saw the person at the same time",
+        ));
+    }
     let skeleton = skeleton.with_rotors();
     let mut warnings = Vec::new();
     let keypoint_markers: Vec<Option<MarkerId>> =

@@ -3,7 +3,9 @@
 //! [`forward`] gives body poses and marker positions of one frame. [`Mechanism::linearise`] adds, without a further pass over the markers, everything their
 //! derivatives need. In the world, a degree of freedom moves every point distal to it by one rigid velocity
 //!
-//!     ∂p/∂q_j = v_j + ω_j × p,        τ_j = [ω_j; v_j]   (6, a twist about the world's origin)
+//! ```text
+//! ∂p/∂q_j = v_j + ω_j × p,        τ_j = [ω_j; v_j]   (6, a twist about the world's origin)
+//! ```
 //!
 //! so the Jacobian of all markers is one twist per degree of freedom, whatever the number of markers (Featherstone 2008,
 //! *Rigid Body Dynamics Algorithms*, §6: the composite-rigid-body idea, with information in the place of inertia).

@@ -1,6 +1,8 @@
 //! Rotations in three dimensions.
 //!
-//!     exp(ω) = I + sinθ/θ·[ω]× + (1−cosθ)/θ²·[ω]×²,   θ = ‖ω‖
+//! ```text
+//! exp(ω) = I + sinθ/θ·[ω]× + (1−cosθ)/θ²·[ω]×²,   θ = ‖ω‖
+//! ```
 //!
 //! and the left Jacobian `J`, for which `exp(ω + δ) ≈ exp(J(ω)·δ)·exp(ω)`. Source: Solà, Deray & Atchuthan 2018,
 //! *A micro Lie theory for state estimation in robotics* (arXiv 1812.01537), equations 132–147.

@@ -1,7 +1,9 @@
 //! Prior on a camera's extrinsics: how far calibrations are wrong.
 //!
-//!     e = [ log(R·R₀ᵀ)/σ_rotation ; (c − c₀)/σ_position ]      6×1
-//!     cost = ½·ρ(‖e‖²),   ρ(s) = (ν + 6)·ln(1 + s/ν)           (six-dimensional Student t)
+//! ```text
+//! e = [ log(R·R₀ᵀ)/σ_rotation ; (c − c₀)/σ_position ]      6×1
+//! cost = ½·ρ(‖e‖²),   ρ(s) = (ν + 6)·ln(1 + s/ν)           (six-dimensional Student t)
+//! ```
 //!
 //! with `world_from_camera = (R, c)`, `R₀, c₀` its calibrated value. A calibration is usually good; a tripod that was kicked is far off. The heavy tail says so:
 //! cameras that moved are let go, and the good ones hold the gauge (world, and size) that free extrinsics would leave open.

@@ -1,7 +1,9 @@
 //! A Gaussian prior on one number (a scale parameter, an offset component, a coordinate).
 //!
-//!     r = (x − mean) / sd              1×1
-//!     cost = ½·r²
+//! ```text
+//! r = (x − mean) / sd              1×1
+//! cost = ½·r²
+//! ```
 
 /// `(cost, gradient, curvature)` in `x`.
 pub fn evaluate(x: f64, mean: f64, sd: f64) -> (f64, f64, f64) {

@@ -1,7 +1,9 @@
 //! Joint limits.
 //!
-//!     r = max(0, q − high, low − q) / softness
-//!     cost = ½·r²
+//! ```text
+//! r = max(0, q − high, low − q) / softness
+//! cost = ½·r²
+//! ```
 //!
 //! Nothing inside the range, a spring outside: a limit in a model file is where a typical joint ends, not a wall, and a one-sided quadratic keeps
 //! the normal equations exact. `softness` is the overshoot that costs as much as one standard deviation.

@@ -1,7 +1,9 @@
 //! A marker measured in space (triangulated, or by a motion-capture system).
 //!
-//!     r = (p − x) / σ                  3×1
-//!     cost = w·½·ρ(‖r‖²)
+//! ```text
+//! r = (p − x) / σ                  3×1
+//! cost = w·½·ρ(‖r‖²)
+//! ```
 //!
 //! `p`, `x` in ground, metres; derivatives with respect to `p`.
 

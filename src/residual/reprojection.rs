@@ -1,7 +1,9 @@
 //! Reprojection of a marker into a camera.
 //!
-//!     r = (π(C, p) − u) / σ            2×1
-//!     cost = w·( ½·ρ(‖r‖²) + ln σ² )
+//! ```text
+//! r = (π(C, p) − u) / σ            2×1
+//! cost = w·( ½·ρ(‖r‖²) + ln σ² )
+//! ```
 //!
 //! `p` in world, metres; `u` in pixels of the distorted image; `w` the detector's confidence; `σ` the noise level of this
 //! camera and keypoint, pixels, per axis: it is estimated, so its logarithm (of a two-dimensional density) is part of the cost.

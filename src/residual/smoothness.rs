@@ -2,11 +2,15 @@
 //!
 //! Numbers: third differences of the controls, which approximate `spacing³·jerk` and leave constant acceleration free,
 //!
-//!     r_k = √λ·(c_{k+3} − 3c_{k+2} + 3c_{k+1} − c_k)
+//! ```text
+//! r_k = √λ·(c_{k+3} − 3c_{k+2} + 3c_{k+1} − c_k)
+//! ```
 //!
 //! Rotations: third differences of the control rotations, by way of the steps `d_k = log(Q_kᵀQ_{k+1})` in the body's own axes,
 //!
-//!     r_k = √λ·(d_{k+2} − 2d_{k+1} + d_k)              3×1
+//! ```text
+//! r_k = √λ·(d_{k+2} − 2d_{k+1} + d_k)              3×1
+//! ```
 //!
 //! which a rigid motion of the world does not change. cost = ½‖r‖². Derivatives with respect to control numbers, and to left perturbations of control
 //! rotations: `∂d_k/∂δ_{k+1} = J⁻¹(d_k)·Q_kᵀ = −∂d_k/∂δ_k`.

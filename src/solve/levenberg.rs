@@ -1,6 +1,8 @@
 //! Levenberg–Marquardt on the arrow system, as an argmin [`Solver`].
 //!
-//!     (H + μ·diag H)·δ = −g,      accepted when the cost falls by a fraction of what the quadratic model promised
+//! ```text
+//! (H + μ·diag H)·δ = −g,      accepted when the cost falls by a fraction of what the quadratic model promised
+//! ```
 //!
 //! with Nielsen's rule for μ (Madsen, Nielsen & Tingleff 2004, *Methods for non-linear least squares problems*, §3.2). The stop test is the Newton
 //! decrement `½·gᵀ·H⁻¹·g`: how far the cost can still fall. The cost being a negative log posterior, a decrement of 10⁻² is a distance of 0.14

@@ -2,7 +2,9 @@
 //!
 //! Scalars: `q(t) = Σ_k B_k(t)·c_k`. Rotations: the cumulative form
 //!
-//!     R(t) = Q₀·exp(λ₁d₁)·exp(λ₂d₂)·exp(λ₃d₃),   d_j = log(Q_{j−1}ᵀQ_j),   λ_j = Σ_{i≥j} B_i(t)
+//! ```text
+//! R(t) = Q₀·exp(λ₁d₁)·exp(λ₂d₂)·exp(λ₃d₃),   d_j = log(Q_{j−1}ᵀQ_j),   λ_j = Σ_{i≥j} B_i(t)
+//! ```
 //!
 //! over the four control rotations whose spans meet at `t`: C², local, the same wherever the world's axes point, and without a singular pose. Each control is its
 //! own reference: a step perturbs it on the left and the next iteration starts from the moved control, so that nothing is ever far from its anchor and any

@@ -1,13 +1,15 @@
 //! Calibrations as TOML: a table per camera, as Pose2Sim, AniPose, Caliscope and FreeMoCap write them.
 //!
-//!     [cam01]
-//!     name = "cam01"                     # the table's own name if absent
-//!     size = [1088.0, 1920.0]            # width, height; px
-//!     matrix = [[fx, skew, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]
-//!     distortions = [k1, k2, p1, p2]     # OpenCV; 0, 4, 5 or 8 numbers; fisheye: k1..k4
-//!     rotation = [rx, ry, rz]            # Rodrigues vector (or 3×3 matrix), camera_from_world
-//!     translation = [tx, ty, tz]         # x_cam = R·x + t
-//!     fisheye = false
+//! ```text
+//! [cam01]
+//! name = "cam01"                     # the table's own name if absent
+//! size = [1088.0, 1920.0]            # width, height; px
+//! matrix = [[fx, skew, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]
+//! distortions = [k1, k2, p1, p2]     # OpenCV; 0, 4, 5 or 8 numbers; fisheye: k1..k4
+//! rotation = [rx, ry, rz]            # Rodrigues vector (or 3×3 matrix), camera_from_world
+//! translation = [tx, ty, tz]         # x_cam = R·x + t
+//! fisheye = false
+//! ```
 //!
 //! Tables that describe no camera (`metadata`, `capture_volume`, …) are passed over, as is a camera with `ignore = true`
 //! (Caliscope); newer Caliscope files keep the cameras one level down, in `cameras`.
