@@ -44,7 +44,8 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     fit.timings.total += read;
     let code = output.write(&fit, &provenance, false, console)?;
     if fit.status != Status::Failed {
-        print(&two_lines(&evaluate(&demo.truth, &fit.fitted_data())?))?;
+        let data = fit.fitted_data();
+        print(&two_lines(&evaluate(&demo.truth, &data)?, &data))?;
     }
     Ok(code)
 }

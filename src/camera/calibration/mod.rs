@@ -64,7 +64,8 @@ pub fn find(folder: &Path) -> Result<PathBuf> {
     for entry in fs::read_dir(folder).map_err(|e| Error::unreadable(folder, &e))? {
         let path = entry.map_err(|e| Error::unreadable(folder, &e))?.path();
         let Some(name) = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()) else { continue };
-        if !path.is_file() || name.starts_with('.') {
+        // `cameras_truth.toml` of a synthetic session is what a fit must not see.
+        if !path.is_file() || name.starts_with('.') || name.contains("truth") {
             continue;
         }
         if name.ends_with(".qca.txt") {
