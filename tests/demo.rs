@@ -1,19 +1,14 @@
 //! The embedded session is the one its seed makes, and fits.
 
-use kinefit::fit::{FitOptions, default_skeleton, fit_session};
+use kinefit::fit::{FitOptions, default_scale_groups, default_skeleton, fit_session};
 use kinefit::quality::evaluate;
 use kinefit::session::{self, ReadOptions};
-use kinefit::skeleton::ScaleGroups;
 use kinefit::synthetic::{Synthetic, Truth, demo, demo_options, generate};
 use std::path::Path;
 
-fn groups(skeleton: &kinefit::skeleton::Skeleton) -> ScaleGroups {
-    ScaleGroups::from_json("data/scale_groups.json", include_str!("../data/scale_groups.json"), skeleton).unwrap()
-}
-
 fn made() -> Synthetic {
     let skeleton = default_skeleton().unwrap();
-    generate(&skeleton, &groups(&skeleton), &demo_options()).unwrap()
+    generate(&skeleton, &default_scale_groups(&skeleton).unwrap(), &demo_options()).unwrap()
 }
 
 /// After a change of body or generator: `KINEFIT_WRITE_DEMO=1 cargo test --test demo` writes `data/demo` anew.
@@ -65,9 +60,7 @@ fn the_demo_written_out_reads_as_a_session_and_fits() {
     stored.write(dir.path()).unwrap();
     let session = session::read(dir.path(), &ReadOptions::default()).unwrap();
     assert_eq!(session.trials[0].detections, stored.session.trials[0].detections);
-    let skeleton = default_skeleton().unwrap();
-    let options = FitOptions { scale_groups: Some(groups(&skeleton)), ..FitOptions::default() };
-    let fit = fit_session(&session, &options).unwrap();
+    let fit = fit_session(&session, &FitOptions::default()).unwrap();
     let truth = Truth::read(&dir.path().join("truth.json")).unwrap();
     let e = evaluate(&truth, &fit.fitted_data()).unwrap();
     let t = &e.trials[0];

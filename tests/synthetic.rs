@@ -44,8 +44,9 @@ fn stated_deg(fit: &SessionFit) -> f64 {
 /// What every fit must reach of which a share `kept` of the detections is good:
 /// - markers at half the error of a triangulated point: the body and a smooth movement join some 21 points and several frames, which is worth more than that;
 /// - joint angles, less their constant part, within the stated deviation, which holds the constant part too;
-/// - stated deviations that hold in the mean over coordinates, but errors of one coordinate hang together through a trial: a third to either side… at the upper end
-///   two thirds, for what curvature adds where offsets are wide.
+/// - stated deviations that hold: errors of a coordinate are nearly constant through a trial and tied to its neighbours', so that a session has some
+///   15 independent ones, and the root mean square of error over deviation is known to 1/√30 = 18 %; three of those, and a little more upwards for the
+///   curvature that wide offsets add.
 #[track_caller]
 fn recovered(options: &SyntheticOptions, kept: f64) -> (Synthetic, SessionFit, Evaluation) {
     let made = made(options);
@@ -70,7 +71,7 @@ fn check(options: &SyntheticOptions, kept: f64, fit: &SessionFit, e: &Evaluation
     assert!(trial.markers.after_similarity_mm < bound, "{:?}, bound {bound}", trial.markers);
     assert!((trial.markers.size - 1.0).abs() < 0.02, "{:?}", trial.markers);
     assert!(trial.joints.bias_free < stated_deg(fit), "{:?}, stated {}", trial.joints, stated_deg(fit));
-    assert!((0.67..1.67).contains(&e.coverage.coordinates.rms), "{:?}", e.coverage);
+    assert!((0.45..1.67).contains(&e.coverage.coordinates.rms), "{:?}", e.coverage);
     assert!(trial.coordinates.values().all(|c| c.rmse.is_finite()));
 }
 
@@ -100,7 +101,7 @@ fn a_camera_that_drops_out_half_way() {
 
 #[test]
 fn twenty_percent_gross_outliers() {
-    let options = SyntheticOptions { seed: 15, outlier_share: 0.2, outlier_px: 80.0, ..Default::default() };
+    let options = SyntheticOptions { seed: 15, outlier_share: 0.2, ..Default::default() };
     recovered(&options, 0.8);
 }
 

@@ -2,7 +2,8 @@
 //!
 //! For Gaussian noise and a truth drawn from the very priors, no estimator has a smaller mean square error than the Bayesian Cramér–Rao bound (van Trees
 //! 1968, §2.4), and the posterior mean reaches it where the posterior is Gaussian. The covariance that the solver reports is the inverse of the
-//! information at its solution, so RMSE over the root of its mean variance is 1 in expectation, up to the curvature of the model.
+//! information at its solution, so RMSE over the root of its mean variance is 1 in expectation, up to the curvature of the model. That curvature is why root
+//! and joints lie above 1 here, by 14 % and 8 % over 100 seeds: with priors a fifth as wide the same ratios are 1.02 and 1.01.
 
 mod common;
 

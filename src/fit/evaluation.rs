@@ -28,7 +28,7 @@ impl SessionFit {
                 .skip(1)
                 .map(|(body, factors)| (body.name.clone(), *factors))
                 .collect(),
-            scale_parameters: self.scale_groups.iter().map(|g| (g.group.clone(), [g.factor - 1.0, g.sd])).collect(),
+            group_factors: self.scale_groups.iter().map(|g| (g.group.clone(), [g.factor, g.sd])).collect(),
             offsets: self
                 .offset_fits
                 .iter()

@@ -31,8 +31,8 @@ pub struct FittedData {
     pub markers: Vec<String>,
     /// Scale factors by body.
     pub scales: BTreeMap<String, [f64; 3]>,
-    /// Scale parameters by group: value and standard deviation.
-    pub scale_parameters: BTreeMap<String, [f64; 2]>,
+    /// Factor of the bodies of each scale group, and its standard deviation; 0 where there is none.
+    pub group_factors: BTreeMap<String, [f64; 2]>,
     /// Offsets of the observed markers, in the body's frame.
     pub offsets: BTreeMap<String, FittedOffset>,
     /// Fitted cameras, in the calibration's world.
@@ -116,7 +116,7 @@ pub struct Evaluation {
     pub offset_error_mm: f64,
     /// Cameras by name.
     pub cameras: BTreeMap<String, CameraError>,
-    /// Whether the stated deviations of coordinates, scale parameters and offsets hold.
+    /// Whether the stated deviations of coordinates, scale groups and offsets hold.
     pub coverage: CoverageByKind,
 }
 
@@ -192,7 +192,7 @@ pub struct Coverage {
 pub struct CoverageByKind {
     /// Coordinates, all frames.
     pub coordinates: Coverage,
-    /// Scale parameters.
+    /// Factors of scale groups.
     pub scales: Coverage,
     /// Offset components.
     pub offsets: Coverage,
@@ -454,9 +454,9 @@ fn offset_scores(truth: &Truth, fitted: &FittedData) -> Vec<f64> {
 
 fn scale_scores(truth: &Truth, fitted: &FittedData) -> Vec<f64> {
     truth
-        .scale_parameters
+        .group_factors
         .iter()
-        .filter_map(|(group, t)| fitted.scale_parameters.get(group).and_then(|[f, sd]| z_score(f - t, *sd)))
+        .filter_map(|(group, t)| fitted.group_factors.get(group).and_then(|[f, sd]| z_score(f - t, *sd)))
         .collect()
 }
 

@@ -47,8 +47,8 @@ pub fn read_folder(folder: &Path) -> Result<FittedData> {
         rotors: FittedRotor::of_model(&skeleton),
         markers,
         scales: outcome.body_scales.into_iter().filter_map(|(name, s)| Some((name, all(s)?))).collect(),
-        scale_parameters: pairs(&outcome.scales, &outcome.scales_sd)
-            .filter_map(|(name, factor, sd)| Some((name, [(*factor)? - 1.0, sd.copied().flatten().unwrap_or(0.0)])))
+        group_factors: pairs(&outcome.scales, &outcome.scales_sd)
+            .filter_map(|(name, factor, sd)| Some((name, [(*factor)?, sd.copied().flatten().unwrap_or(0.0)])))
             .collect(),
         offsets: pairs(&outcome.offsets_mm, &outcome.offsets_sd_mm)
             .filter_map(|(name, value, sd)| {

@@ -9,11 +9,12 @@ use super::{Movement, Purpose, SyntheticOptions, stream};
 use crate::camera::Rig;
 use crate::error::{Error, Result};
 use crate::session::{Detections, Session, Subject, Trial, ground_from_world, keypoints, rig_in_ground};
-use crate::skeleton::{MarkerId, Offsets, ScaleGroups, Skeleton};
+use crate::skeleton::{MarkerId, Offsets, ScaleGroup, ScaleGroups, Skeleton};
 use nalgebra::Vector3;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
 /// A session with its truth.
@@ -98,7 +99,8 @@ pub fn generate(skeleton: &Skeleton, groups: &ScaleGroups, options: &SyntheticOp
             let index = i * options.bystanders + b;
             let mut rng = stream(options.seed, Purpose::Bystanders, index);
             let (_, other) = person(skeleton, root.as_ref(), groups, 0.05, options, observed, &mut rng);
-            let (away, angle): (f64, f64) = (rng.random_range(1.6..2.2), rng.random_range(0.0..TAU));
+            // At the rim of the room: cut off by some images and outside others.
+            let (away, angle): (f64, f64) = (rng.random_range(2.6..3.2), rng.random_range(0.0..TAU));
             // Choreographies of people follow those of trials in the streams.
             let moves = choreography(Movement::Stand, Purpose::Bystanders, (1 << 16) + index)
                 .at([away * angle.cos(), away * angle.sin()]);
@@ -115,7 +117,7 @@ pub fn generate(skeleton: &Skeleton, groups: &ScaleGroups, options: &SyntheticOp
         seed: Some(options.seed),
         coordinates: skeleton.coordinates.iter().map(|c| c.name.clone()).collect(),
         markers: skeleton.markers.iter().map(|m| m.name.clone()).collect(),
-        scale_parameters: groups.groups.iter().zip(&parameters).map(|(g, p)| (g.name.clone(), *p)).collect(),
+        group_factors: group_factors(groups, &parameters),
         scales: skeleton.bodies.iter().skip(1).zip(&subject.scales.0[1..]).map(|(b, s)| (b.name.clone(), *s)).collect(),
         offsets: skeleton
             .markers
@@ -160,6 +162,15 @@ fn person<'a>(
     let offsets = Offsets(offsets.collect());
     let scales = groups.factors(skeleton, &parameters);
     (parameters, Person { skeleton, root, scales, offsets })
+}
+
+/// Factor of the bodies of each group: every group that contains them all counts.
+fn group_factors(groups: &ScaleGroups, parameters: &[f64]) -> BTreeMap<String, f64> {
+    let of = |group: &ScaleGroup| {
+        let contained = |other: &ScaleGroup| group.members.iter().all(|m| other.members.contains(m));
+        1.0 + groups.groups.iter().zip(parameters).filter(|(g, _)| contained(g)).map(|(_, p)| p).sum::<f64>()
+    };
+    groups.groups.iter().map(|g| (g.name.clone(), of(g))).collect()
 }
 
 /// Coordinates as the model's file counts them: rotations as its angles, unwrapped through the trial.

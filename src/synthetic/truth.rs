@@ -29,9 +29,9 @@ pub struct Truth {
     pub coordinates: Vec<String>,
     /// Names of the columns of [`TrialTruth::markers`].
     pub markers: Vec<String>,
-    /// Scale parameters by group.
+    /// Factor of the bodies of each scale group: 1 + the parameters of all groups that contain every one of them.
     #[serde(default)]
-    pub scale_parameters: BTreeMap<String, f64>,
+    pub group_factors: BTreeMap<String, f64>,
     /// Scale factors by body, ground left out.
     pub scales: BTreeMap<String, [f64; 3]>,
     /// Offsets of the observed markers, in the body's frame.
@@ -91,6 +91,9 @@ struct MujocoTruth {
     scale_groups: Vec<String>,
     #[serde(default)]
     scale_true: Vec<f64>,
+    /// `[body][group]`, 1 where the group contains the body.
+    #[serde(default)]
+    mixer: Vec<Vec<f64>>,
     body_names: Vec<String>,
     body_scale_true: Vec<f64>,
     site_names: Vec<String>,
@@ -156,7 +159,7 @@ impl Truth {
     pub fn to_json(&self) -> String {
         let round = |x: &mut f64| *x = (*x * 1e7).round() / 1e7;
         let mut truth = self.clone();
-        truth.scale_parameters.values_mut().for_each(round);
+        truth.group_factors.values_mut().for_each(round);
         truth.scales.values_mut().chain(truth.offsets.values_mut()).flatten().for_each(round);
         for trial in &mut truth.trials {
             trial.coordinates.iter_mut().flatten().for_each(round);
@@ -194,13 +197,23 @@ impl Truth {
 }
 
 impl MujocoTruth {
+    fn group_factors(&self) -> BTreeMap<String, f64> {
+        let contains = |row: &[f64], group: usize| row.get(group).is_some_and(|&m| m != 0.0);
+        let factor = |g: usize| {
+            let counts = |h: usize| self.mixer.iter().filter(|row| contains(row, g)).all(|row| contains(row, h));
+            1.0 + self.scale_true.iter().enumerate().filter(|(h, _)| counts(*h)).map(|(_, p)| p).sum::<f64>()
+        };
+        self.scale_groups.iter().enumerate().map(|(g, name)| (name.clone(), factor(g))).collect()
+    }
+
     fn translated(self) -> Truth {
+        let group_factors = self.group_factors();
         Truth {
             format: FORMAT,
             model: String::new(),
             seed: None,
             coordinates: self.joint_names,
-            scale_parameters: self.scale_groups.into_iter().zip(self.scale_true).collect(),
+            group_factors,
             scales: self.body_names.into_iter().zip(self.body_scale_true).skip(1).map(|(n, s)| (n, [s; 3])).collect(),
             offsets: self.site_names.iter().cloned().zip(self.offset_true).collect(),
             markers: self.site_names,
@@ -227,7 +240,7 @@ mod tests {
             seed: Some(7),
             coordinates: vec!["knee".into()],
             markers: vec!["toe".into()],
-            scale_parameters: [("leg".to_string(), 0.0312345)].into(),
+            group_factors: [("leg".to_string(), 1.0312345)].into(),
             scales: [("tibia".to_string(), [1.0312345, 1.0, 1.0])].into(),
             offsets: [("toe".to_string(), [0.001, -0.0023456, 0.0])].into(),
             cameras: vec![TrueCamera { name: "a".into(), centre: [1.0, 2.0, 3.0], quat_wxyz: [1.0, 0.0, 0.0, 0.0] }],
