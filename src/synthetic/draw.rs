@@ -9,7 +9,7 @@ use super::cameras::perturbed;
 use super::{Purpose, stream};
 use crate::camera::Rig;
 use crate::trajectory::BSpline;
-use nalgebra::{Quaternion, UnitQuaternion, Vector3};
+use nalgebra::{UnitQuaternion, Vector3};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -81,17 +81,18 @@ fn moved(base: &BSpline, smoothness: &[f64], rng: &mut ChaCha8Rng) -> BSpline {
     for (r, &first) in layout.rotors.iter().enumerate() {
         // The steps between control rotations are what the prior is about: second differences of the steps, in the body's own axes.
         let sd = smoothness[first].powf(-0.5);
-        let steps = [0, 1, 2].map(|_| integrated(controls - 1, 2, sd, rng));
+        let along = [0, 1, 2].map(|_| integrated(controls - 1, 2, sd, rng));
         let mut q = *base.control_rotation(0, r);
-        for k in 0..controls {
+        let mut keep = |k: usize, q: &UnitQuaternion<f64>| {
             let at = controls * dofs + 4 * (k * rotors + r);
             flat[at..at + 4].copy_from_slice(&[q.w, q.i, q.j, q.k]);
-            if k + 1 < controls {
-                let step = base.control_rotation(k, r).inverse() * base.control_rotation(k + 1, r);
-                let random = Vector3::from_fn(|i, _| steps[i][k]);
-                let turned = q * UnitQuaternion::from_scaled_axis(step.scaled_axis() + random);
-                q = UnitQuaternion::new_normalize(Quaternion::new(turned.w, turned.i, turned.j, turned.k));
-            }
+        };
+        keep(0, &q);
+        for (k, ((x, y), z)) in along[0].iter().zip(&along[1]).zip(&along[2]).enumerate() {
+            let step = base.control_rotation(k, r).inverse() * base.control_rotation(k + 1, r);
+            let turned = q * UnitQuaternion::from_scaled_axis(step.scaled_axis() + Vector3::new(*x, *y, *z));
+            q = UnitQuaternion::new_normalize(turned.into_inner());
+            keep(k + 1, &q);
         }
     }
     let mut made = base.clone();
