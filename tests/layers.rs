@@ -44,8 +44,10 @@ fn code(source: &str) -> String {
             '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
             '"' => string_length(rest),
-            'r' if rest.starts_with("r\"") || rest.starts_with("r#") => {
-                if !out.ends_with(|c: char| c.is_alphanumeric() || c == '_') { raw_length(rest) } else { 0 }
+            'r' if (rest.starts_with("r\"") || rest.starts_with("r#"))
+                && !out.ends_with(|c: char| c.is_alphanumeric() || c == '_') =>
+            {
+                raw_length(rest)
             }
             '\'' => character_length(rest),
             _ => 0,

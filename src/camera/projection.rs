@@ -11,7 +11,7 @@
 //!
 //! `p` in world, metres; δ perturbs `camera_from_world` on the left, `x_cam' = exp(ω)·x_cam + v`, ordered `[ω; v]`.
 //! Points behind the camera, and points so far outside the image that the lens model no longer describes them
-//! ([`Lens`](super::lens::Lens)), have no projection.
+//! ([`Lens`]), have no projection.
 //!
 //! Source: Hartley & Zisserman 2004, §6; OpenCV documentation, `calib3d`.
 

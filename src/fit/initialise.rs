@@ -226,7 +226,7 @@ fn superpose(problem: &Problem, scales: &[f64], samples: &[Sample]) -> Vec<Pose>
             let Some(root) = root else { return problem.layout.default_pose() };
             pose.rotors.fill(Rotation3::identity());
             mechanism.linearise(&scales, &offsets, &pose.q, &pose.rotors, &mut work);
-            let pairs: Vec<(Vector3<f64>, Vector3<f64>, f64)> = sample
+            let pairs: Vec<Pair> = sample
                 .points
                 .iter()
                 .map(|p| {
@@ -266,15 +266,16 @@ fn superpose(problem: &Problem, scales: &[f64], samples: &[Sample]) -> Vec<Pose>
         .collect()
 }
 
+/// A point, where it should lie, and its weight.
+type Pair = (Vector3<f64>, Vector3<f64>, f64);
+
 /// The rotation and translation that best lay the first points onto the second (Kabsch 1976), by weight.
-fn kabsch(pairs: &[(Vector3<f64>, Vector3<f64>, f64)]) -> Option<(Rotation3<f64>, Vector3<f64>)> {
+fn kabsch(pairs: &[Pair]) -> Option<(Rotation3<f64>, Vector3<f64>)> {
     let total: f64 = pairs.iter().map(|p| p.2).sum();
     if pairs.len() < 3 || total <= 0.0 {
         return None;
     }
-    let mean = |f: &dyn Fn(&(Vector3<f64>, Vector3<f64>, f64)) -> Vector3<f64>| {
-        pairs.iter().fold(Vector3::zeros(), |s, p| s + f(p) * p.2) / total
-    };
+    let mean = |f: &dyn Fn(&Pair) -> Vector3<f64>| pairs.iter().fold(Vector3::zeros(), |s, p| s + f(p) * p.2) / total;
     let (a, b) = (mean(&|p| p.0), mean(&|p| p.1));
     let h: Matrix3<f64> = pairs.iter().fold(Matrix3::zeros(), |h, p| h + (p.1 - b) * (p.0 - a).transpose() * p.2);
     let svd = h.svd(true, true);

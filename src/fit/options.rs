@@ -77,7 +77,7 @@ impl Default for FitOptions {
             offset_sd: 0.01,
             extrinsics: ExtrinsicsPrior { rotation_sd: 0.25f64.to_radians(), position_sd: 0.01, dof: 1.0 },
             knot_spacing: 1.0 / 30.0,
-            loss: RobustLoss::StudentT { dof: 10.0 },
+            loss: RobustLoss::Contaminated { dof: 10.0, kappa: 1e-4 },
             pose_sd: 1.0,
             limit_softness: 5f64.to_radians(),
             max_iterations: 60,

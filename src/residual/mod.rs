@@ -1,7 +1,7 @@
 //! One file per term of the equation: its formula, its derivatives, and the check of them.
 //!
 //! All terms are parts of one negative log posterior: `½·(…)²` of residuals divided by their standard deviation. Each
-//! gives a [`Quadratic`]-like local model: cost, gradient, and a positive semi-definite Gauss–Newton matrix.
+//! gives a quadratic local model: cost, gradient, and a positive semi-definite Gauss–Newton matrix.
 
 pub mod extrinsics;
 pub mod gaussian;

@@ -1,7 +1,7 @@
 //! Noise levels and smoothness, estimated from the data between rounds of minimisation.
 //!
 //! **Noise.** σ per camera and keypoint is the scale of a two-dimensional Student t, by its EM step
-//! `σ² = Σ w·u·‖e‖² / (2·Σ w)`, `u = ρ'(‖e‖²/σ²)`; cells with few detections are drawn towards a
+//! `σ² = Σ w·u·‖e‖² / (2·Σ w·m)`, `u = ρ'(‖e‖²/σ²)` and `m` the probability that a detection is one of the keypoint; cells with few detections are drawn towards a
 //! common level.
 //!
 //! **Smoothness.** λ_j of degree of freedom j maximises the evidence of the data (MacKay 1992, *Bayesian interpolation*):
@@ -58,9 +58,9 @@ pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &Ev
             for r in trial {
                 let cell = r.camera * keypoints + r.keypoint;
                 let sigma = levels[cell];
-                let u = loss.weight(r.squared_px / (sigma * sigma));
-                weight[cell] += r.weight;
-                sum[cell] += 0.5 * r.weight * u * r.squared_px;
+                let s = r.squared_px / (sigma * sigma);
+                weight[cell] += r.weight * loss.membership(s);
+                sum[cell] += 0.5 * r.weight * loss.weight(s) * r.squared_px;
             }
         }
         let level = |cells: &mut dyn Iterator<Item = usize>| -> Option<f64> {

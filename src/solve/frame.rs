@@ -186,8 +186,9 @@ impl FrameWork {
                 (None, None) => break,
                 (a, b) => a.map_or(u32::MAX, |o| o.slot).min(b.map_or(u32::MAX, |o| o.slot)),
             };
-            let here = observations.partition_point(|o| o.slot <= slot);
-            let here_points = points.partition_point(|o| o.slot <= slot);
+            // A handful each: quicker counted than searched for.
+            let here = observations.iter().take_while(|o| o.slot == slot).count();
+            let here_points = points.iter().take_while(|o| o.slot == slot).count();
             let marker = problem.markers[slot as usize];
             let b = skeleton.markers[marker.index()].body.index();
             let p = self.kinematics.frame.markers[marker.index()];

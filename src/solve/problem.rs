@@ -114,7 +114,7 @@ impl Hyperparameters {
             keypoints,
             smoothness,
             pixel_loss: loss,
-            point_loss: loss,
+            point_loss: RobustLoss::StudentT { dof: 4.0 },
         };
         hyper.set_sigma(vec![sigma; cameras * keypoints]);
         hyper

@@ -207,7 +207,7 @@ fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
             for slot in 0..6u32 {
                 let p = frame.markers[problem.markers[slot as usize].index()];
                 for c in 0..3u16 {
-                    if (f + slot as usize + c as usize) % 5 == 0 {
+                    if (f + slot as usize + c as usize).is_multiple_of(5) {
                         continue;
                     }
                     let u = Projector::new(&problem.rig[c as usize]).project(&p).unwrap();
@@ -361,10 +361,8 @@ fn standard_deviations_are_the_inverse_of_the_dense_matrix() {
     let total: usize = l.arrow.bands.iter().map(|b| b.matrix.order()).sum::<usize>() + columns;
     let basis = |at: usize| -> ArrowSolution {
         let mut d = direction(&problem, &parameters, 0);
-        let mut k = 0;
-        for x in d.bands.iter_mut().flatten().chain(d.border.iter_mut()) {
+        for (k, x) in d.bands.iter_mut().flatten().chain(d.border.iter_mut()).enumerate() {
             *x = if k == at { 1.0 } else { 0.0 };
-            k += 1;
         }
         d
     };

@@ -2,8 +2,8 @@
 //!
 //! | format | recognised by | read in |
 //! |---|---|---|
-//! | TOML of Pose2Sim, AniPose, Caliscope, FreeMoCap | anything that is not XML | [`toml_tables`] |
-//! | Qualisys `.qca.txt` | the first character, `<` | [`qualisys`] |
+//! | TOML of Pose2Sim, AniPose, Caliscope, FreeMoCap | anything that is not XML | `toml_tables` |
+//! | Qualisys `.qca.txt` | the first character, `<` | `qualisys` |
 //!
 //! Whatever the format, a [`Rig`] that comes out of here has at least one camera, distinct names, positive sizes and focal
 //! lengths, finite numbers throughout, proper rotations, and metres.

@@ -1,7 +1,7 @@
 //! `report.html`: the fit as one page, for people who study movement.
 //!
 //! Self-contained: no file, font or script from elsewhere (its own content policy forbids it), readable without scripts, in
-//! light and dark and on paper. All text from outside goes through [`text::Text`]. Left is blue, right vermilion (Okabe & Ito
+//! light and dark and on paper. All text from outside goes through `text::Text`. Left is blue, right vermilion (Okabe & Ito
 //! 2008, told apart by all kinds of colour vision), everywhere.
 
 mod body;
