@@ -12,6 +12,7 @@ use kinefit::kinematics::{Frame, Mechanism, forward};
 use kinefit::math::basis::Knots;
 use kinefit::math::robust::RobustLoss;
 use kinefit::residual::extrinsics::ExtrinsicsPrior;
+use kinefit::residual::gauge::GaugePrior;
 use kinefit::residual::reprojection::Observation;
 use kinefit::session::keypoints;
 use kinefit::skeleton::{MarkerId, Motion};
@@ -125,6 +126,8 @@ impl Setting {
             trials: vec![TrialProblem::default()],
             free: Free { scales: true, offsets: true, cameras: vec![true; cameras] },
             priors: Priors {
+                // The drawn cameras know nothing of each other.
+                gauge: GaugePrior { rotation_sd: f64::INFINITY, position_sd: f64::INFINITY, size_sd: f64::INFINITY },
                 scales: self.spread.scales.clone(),
                 offset_sd: self.spread.offset_sd,
                 extrinsics: ExtrinsicsPrior {

@@ -75,6 +75,13 @@ pub(super) fn build(
     });
     let mechanism = Arc::new(Mechanism::new(skeleton, groups));
     let layout = Arc::new(Layout::new(&mechanism));
+    if layout.dofs() == 0 {
+        return Err(Error::input(
+            format_args!("model `{}`", mechanism.skeleton().name),
+            "has no coordinate that may move: every one is locked, dependent, or missing",
+            "give a model with joints, and unlock what is to be fitted",
+        ));
+    }
     let ground_from_world = ground_from_world(session.z_up, mechanism.skeleton().up);
     let slot_of: Vec<Option<u32>> =
         keypoint_markers.iter().map(|m| m.and_then(|m| markers.binary_search(&m).ok()).map(|s| s as u32)).collect();
@@ -158,10 +165,22 @@ fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Pri
     // Frames of a trial are far from independent: how a joint is usually held is known once per trial, not once per frame.
     let frames = session.trials.iter().map(|t| t.detections.frames).max().unwrap_or(1).max(1) as f64;
     let pose_sd = options.pose_sd * frames.sqrt();
+    // Two cameras cannot tell which of them has moved: with no third to side with, a tail that lets one go would let both.
+    let sees = |c: usize| {
+        session.trials.iter().any(|t| {
+            let d = &t.detections;
+            (0..d.frames).any(|f| (0..d.keypoints).any(|k| d.get(c, f, k)[2] > 0.0))
+        })
+    };
+    let mut extrinsics = options.extrinsics;
+    if (0..session.rig.len()).filter(|&c| sees(c)).count() < 3 {
+        extrinsics.dof = f64::INFINITY;
+    }
     Priors {
         scales: mechanism.groups().groups.iter().map(|g| (0.0, g.prior_sd.unwrap_or(options.scale_sd))).collect(),
         offset_sd: options.offset_sd,
-        extrinsics: options.extrinsics,
+        extrinsics,
+        gauge: options.gauge,
         pose: mechanism
             .dofs()
             .iter()

@@ -116,7 +116,11 @@ pub(super) fn initialise(session: &Session, built: &Built, options: &FitOptions)
                     pose
                 })
                 .collect();
-            let knots = Knots::cubic(trial.detections.frames, trial.rate_hz, spacing);
+            // A cubic has four controls: fewer frames cannot fix them, and stand each on its own.
+            let knots = match trial.detections.frames {
+                frames @ 0..4 => Knots::independent(frames, trial.rate_hz),
+                frames => Knots::cubic(frames, trial.rate_hz, spacing),
+            };
             BSpline::through(problem.layout.clone(), knots, |t| interpolate(&times, &poses, t))
         })
         .collect();
@@ -255,6 +259,9 @@ fn superpose(problem: &Problem, scales: &[f64], samples: &[Sample]) -> Vec<Pose>
             }
             let slides: Vec<usize> =
                 mechanism.body_columns(root).filter(|&k| work.twists[k].fixed_rows::<3>(0).norm() == 0.0).collect();
+            if slides.is_empty() {
+                return out;
+            }
             let a = nalgebra::DMatrix::from_fn(3, slides.len(), |i, j| work.twists[slides[j]][3 + i]);
             if let Ok(x) = a.svd(true, true).solve(&nalgebra::DVector::from_column_slice(gap.as_slice()), 1e-9) {
                 for (k, step) in slides.iter().zip(x.iter()) {

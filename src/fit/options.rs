@@ -2,6 +2,7 @@
 
 use crate::math::robust::RobustLoss;
 use crate::residual::extrinsics::ExtrinsicsPrior;
+use crate::residual::gauge::GaugePrior;
 use crate::skeleton::{ScaleGroups, Skeleton};
 use crate::solve::StopFlag;
 use serde::Serialize;
@@ -45,8 +46,10 @@ pub struct FitOptions {
     pub scale_sd: f64,
     /// Standard deviation of a marker's offset along each axis, metres.
     pub offset_sd: f64,
-    /// How far calibrations are off.
+    /// How far calibrations of single cameras are off.
     pub extrinsics: ExtrinsicsPrior,
+    /// How far the rig as a whole is off, size included.
+    pub gauge: GaugePrior,
     /// Time between control points, seconds, but never shorter than a frame.
     pub knot_spacing: f64,
     /// Loss of a detection's error.
@@ -76,6 +79,7 @@ impl Default for FitOptions {
             scale_sd: 0.1,
             offset_sd: 0.01,
             extrinsics: ExtrinsicsPrior { rotation_sd: 0.25f64.to_radians(), position_sd: 0.01, dof: 1.0 },
+            gauge: GaugePrior { rotation_sd: 0.5f64.to_radians(), position_sd: 0.02, size_sd: 0.005 },
             knot_spacing: 1.0 / 30.0,
             loss: RobustLoss::Contaminated { dof: 10.0, kappa: 1e-4 },
             pose_sd: 1.0,

@@ -39,8 +39,9 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     let scales = problem.all_scales(parameters);
     let offsets = problem.all_offsets(parameters);
     let height_m = default_height(&skeleton, &scales);
+    warnings.extend(seen_in_part(session, &problem));
     let residuals = problem.pixel_residuals(parameters);
-    let (status, reason) = verdict(&done, height_m);
+    let (status, reason) = verdict(&done, &problem, height_m);
     let names: (Vec<String>, Vec<String>) = (
         session.rig.iter().map(|c| c.name.clone()).collect(),
         session.keypoints.points.iter().map(|k| k.name.clone()).collect(),
@@ -134,7 +135,66 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     }
 }
 
-fn verdict(done: &Finished, height_m: f64) -> (Status, String) {
+/// Sizes of people's segments relative to a model of an adult, toddlers to giants, and then some for the model.
+const HUMAN_FACTORS: std::ops::Range<f64> = 0.35..1.8;
+
+/// Marker offsets beyond this, root mean square, belong to other markers, metres.
+const MAX_OFFSETS: f64 = 0.1;
+
+/// A trial whose subject is seen in a smaller share of its frames is spoken of.
+const WELL_SEEN: f64 = 0.9;
+
+/// What the user should know of trials that were seen in part.
+fn seen_in_part(session: &Session, problem: &Problem) -> Vec<String> {
+    let mut out = Vec::new();
+    for (trial, problem) in session.trials.iter().zip(&problem.trials) {
+        let frames = problem.times.len();
+        let unseen: Vec<usize> = (0..frames).filter(|&f| problem.frame_observations(f).is_empty()).collect();
+        if (frames - unseen.len()) as f64 >= WELL_SEEN * frames as f64 {
+            continue;
+        }
+        let stretches: Vec<String> = unseen
+            .chunk_by(|a, b| b - a == 1)
+            .map(|s| {
+                let number = |f: Option<&usize>| trial.first_frame + f.copied().unwrap_or(0) as i64;
+                format!("{}–{}", number(s.first()), number(s.last()))
+            })
+            .take(5)
+            .collect();
+        out.push(format!(
+            "Trial {}: the subject was seen in {} of {frames} frames; frames {} are filled in, with wide error bars: do not measure there.",
+            trial.name,
+            frames - unseen.len(),
+            stretches.join(", ")
+        ));
+    }
+    out
+}
+
+fn verdict(done: &Finished, problem: &Problem, height_m: f64) -> (Status, String) {
+    let factors = problem.all_scales(&done.parameters);
+    if let Some((b, f)) =
+        factors.0.iter().enumerate().find_map(|(b, f)| f.iter().find(|f| !HUMAN_FACTORS.contains(f)).map(|f| (b, *f)))
+    {
+        return (
+            Status::Failed,
+            format!(
+                "the segment `{}` came out {f:.2} times the model's, which no person's is; look at the keypoint set, the calibration and its unit, and whether all cameras see the same person",
+                problem.mechanism.skeleton().bodies[b].name
+            ),
+        );
+    }
+    let offsets = &done.parameters.offsets;
+    let rms = (offsets.iter().map(|o| o.norm_squared()).sum::<f64>() / offsets.len().max(1) as f64).sqrt();
+    if rms > MAX_OFFSETS {
+        return (
+            Status::Failed,
+            format!(
+                "markers had to be moved by {:.0} mm (root mean square) to fit; they are not the keypoints of this set: look at the keypoint set and at the model's marker set",
+                rms * 1e3
+            ),
+        );
+    }
     if !HUMAN_HEIGHT.contains(&height_m) {
         return (
             Status::Failed,
@@ -282,7 +342,7 @@ fn camera_fits(problem: &Problem, parameters: &Parameters, u: Option<&Uncertaint
             let sd = u.zip(border.cameras[c]).map(|(u, first)| {
                 let centre = here.translation.vector;
                 let m = nalgebra::Matrix6::from_fn(|i, j| u.shared[(first + j) * border.columns + first + i]);
-                let d = crate::math::se3::d_moved_d_twist(&centre);
+                let d = crate::math::se3::d_moved_d_twist(&(centre - problem.origin()));
                 let position = d * m * d.transpose();
                 let rms = |trace: f64| (trace.max(0.0) / 3.0).sqrt();
                 (rms(m.fixed_view::<3, 3>(0, 0).trace()).to_degrees(), rms(position.trace()) * 1e3)

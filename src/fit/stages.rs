@@ -153,6 +153,9 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         false => EvidenceOptions::default(),
     };
     let problem = &mut built.problem;
+    for j in 0..problem.hyper.smoothness.len() {
+        problem.hyper.smoothness[j] *= problem.smoothness_share(j);
+    }
     let prior_smoothness = problem.hyper.smoothness.clone();
 
     // Pose and scales, with a noise level that lets everything in.

@@ -181,6 +181,19 @@ impl Mechanism {
         rotors: &[Rotation3<f64>],
         w: &mut FrameDerivatives,
     ) {
+        self.linearise_about(&Vector3::zeros(), scales, offsets, q, rotors, w);
+    }
+
+    /// The same with twists about `origin`: `∂p/∂q_j = v_j + ω_j × (p − origin)`.
+    pub fn linearise_about(
+        &self,
+        origin: &Vector3<f64>,
+        scales: &Scales,
+        offsets: &Offsets,
+        q: &[f64],
+        rotors: &[Rotation3<f64>],
+        w: &mut FrameDerivatives,
+    ) {
         let groups = self.groups.groups.len();
         let FrameDerivatives { frame, twists, origin_by_scale } = w;
         let mut column = 0;
@@ -206,7 +219,7 @@ impl Mechanism {
                         let x = coordinate.map_or(0.0, |c| q[c.index()]);
                         let (angle, slope, _) = function.value_and_derivatives(x);
                         if coordinate.is_some_and(|c| self.dof_of[c.index()].is_some()) {
-                            twists[column] = twist(&(r * axis.into_inner() * slope), &p);
+                            twists[column] = twist(&(r * axis.into_inner() * slope), &(p - origin));
                             column += 1;
                         }
                         r *= Rotation3::from_axis_angle(axis, angle);
@@ -230,7 +243,7 @@ impl Mechanism {
                     }
                     Operation::Ball(rotor) => {
                         for k in 0..3 {
-                            twists[column + k] = twist(&r.matrix().column(k).into_owned(), &p);
+                            twists[column + k] = twist(&r.matrix().column(k).into_owned(), &(p - origin));
                         }
                         column += 3;
                         r *= rotors[rotor.index()];

@@ -14,6 +14,14 @@ pub fn retract(t: &Isometry3<f64>, delta: &Vector6<f64>) -> Isometry3<f64> {
     Isometry3::from_parts(Translation3::from(r * t.translation.vector + v), rotation)
 }
 
+/// The same with rotations about `origin` instead of the world's: `x ↦ exp(ω)·(x − origin) + origin + v`. Far from the world's origin this keeps the six numbers of a like size.
+pub fn retract_about(t: &Isometry3<f64>, delta: &Vector6<f64>, origin: &Vector3<f64>) -> Isometry3<f64> {
+    let shift = |t: &Isometry3<f64>, by: Vector3<f64>| {
+        Isometry3::from_parts(Translation3::from(t.translation.vector + by), t.rotation)
+    };
+    shift(&retract(&shift(t, -origin), delta), *origin)
+}
+
 /// Derivative of `exp(δ)·x` in `δ` at 0, 3×6: `[−[x]× | I]`.
 pub fn d_moved_d_twist(x: &Vector3<f64>) -> Matrix3x6<f64> {
     let mut m = Matrix3x6::zeros();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! e = [ log(R·R₀ᵀ)/σ_rotation ; (c − c₀)/σ_position ]      6×1
-//! cost = ½·ρ(‖e‖²),   ρ(s) = (ν + 6)·ln(1 + s/ν)           (six-dimensional Student t)
+//! cost = ½·ρ(‖e‖²) + ½·‖e‖²/FAR²,   ρ(s) = (ν + 6)·ln(1 + s/ν)           (six-dimensional Student t)
 //! ```
 //!
 //! with `world_from_camera = (R, c)`, `R₀, c₀` its calibrated value. A calibration is usually good; a tripod that was kicked is far off. The heavy tail says so:
@@ -10,7 +10,7 @@
 //! Derivatives with respect to a left perturbation `[rotation; translation]`: `∂c/∂ξ = [−[c]× | I]`.
 
 use crate::math::{robust::RobustLoss, se3, so3};
-use nalgebra::{Isometry3, Matrix6, Vector6};
+use nalgebra::{Isometry3, Matrix6, Vector3, Vector6};
 use serde::{Deserialize, Serialize};
 
 /// How far calibrations are usually off.
@@ -23,6 +23,10 @@ pub struct ExtrinsicsPrior {
     /// Degrees of freedom ν of the tail; infinite for a Gaussian.
     pub dof: f64,
 }
+
+/// Standard deviations, relative to those of a good calibration, of one that was kicked: beyond them the tail is Gaussian again, so that a camera which hardly
+/// anything else holds does not wander off.
+const FAR: f64 = 12.0;
 
 /// Value, gradient and Gauss–Newton matrix in a left perturbation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,7 +41,12 @@ pub struct TwistModel {
 
 impl ExtrinsicsPrior {
     /// Local model at `world_from_camera` for the calibrated value `reference`.
-    pub fn linearise(&self, world_from_camera: &Isometry3<f64>, reference: &Isometry3<f64>) -> TwistModel {
+    pub fn linearise(
+        &self,
+        world_from_camera: &Isometry3<f64>,
+        reference: &Isometry3<f64>,
+        origin: &Vector3<f64>,
+    ) -> TwistModel {
         let omega = so3::log_quaternion(&(world_from_camera.rotation * reference.rotation.inverse()));
         let centre = world_from_camera.translation.vector;
         let mut e = Vector6::zeros();
@@ -45,8 +54,9 @@ impl ExtrinsicsPrior {
         e.fixed_rows_mut::<3>(3).copy_from(&((centre - reference.translation.vector) / self.position_sd));
         let mut jacobian = Matrix6::zeros(); // 6×6, left
         jacobian.fixed_view_mut::<3, 3>(0, 0).copy_from(&(so3::left_jacobian_inverse(&omega) / self.rotation_sd));
-        jacobian.fixed_view_mut::<3, 6>(3, 0).copy_from(&(se3::d_moved_d_twist(&centre) / self.position_sd));
+        jacobian.fixed_view_mut::<3, 6>(3, 0).copy_from(&(se3::d_moved_d_twist(&(centre - origin)) / self.position_sd));
         let s = e.norm_squared();
+        let far = if self.dof.is_finite() { 1.0 / (FAR * FAR) } else { 0.0 };
         let (rho, slope) = if self.dof.is_finite() {
             // The 2-D loss of `robust` with its dimension replaced by 6.
             ((self.dof + 6.0) * (s / self.dof).ln_1p(), (self.dof + 6.0) / (self.dof + s))
@@ -54,9 +64,9 @@ impl ExtrinsicsPrior {
             RobustLoss::Gaussian.evaluate(s)
         };
         TwistModel {
-            cost: 0.5 * rho,
-            gradient: jacobian.tr_mul(&e) * slope,
-            information: jacobian.tr_mul(&jacobian) * slope,
+            cost: 0.5 * (rho + far * s),
+            gradient: jacobian.tr_mul(&e) * (slope + far),
+            information: jacobian.tr_mul(&jacobian) * (slope + far),
         }
     }
 }
@@ -64,20 +74,20 @@ impl ExtrinsicsPrior {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nalgebra::Vector3;
 
     #[test]
     fn gradient_is_the_derivative() {
         let reference = Isometry3::new(Vector3::new(1.0, 2.0, -3.0), Vector3::new(0.2, -1.0, 0.5));
         let here = Isometry3::new(Vector3::new(1.03, 2.1, -3.05), Vector3::new(0.21, -0.9, 0.52));
+        let origin = Vector3::new(0.3, 2.0, 1.0);
         for dof in [f64::INFINITY, 4.0] {
             let prior = ExtrinsicsPrior { rotation_sd: 0.02, position_sd: 0.05, dof };
-            let model = prior.linearise(&here, &reference);
+            let model = prior.linearise(&here, &reference, &origin);
             for k in 0..6 {
                 let mut d = Vector6::zeros();
                 d[k] = 1e-6;
-                let plus = prior.linearise(&se3::retract(&here, &d), &reference).cost;
-                let minus = prior.linearise(&se3::retract(&here, &-d), &reference).cost;
+                let plus = prior.linearise(&se3::retract_about(&here, &d, &origin), &reference, &origin).cost;
+                let minus = prior.linearise(&se3::retract_about(&here, &-d, &origin), &reference, &origin).cost;
                 let numeric = (plus - minus) / 2e-6;
                 assert!((numeric - model.gradient[k]).abs() < 1e-6 * (1.0 + model.gradient.norm()), "{k}");
             }

@@ -4,6 +4,7 @@
 //! gives a quadratic local model: cost, gradient, and a positive semi-definite Gauss–Newton matrix.
 
 pub mod extrinsics;
+pub mod gauge;
 pub mod gaussian;
 pub mod limit;
 pub mod point;

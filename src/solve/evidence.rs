@@ -12,6 +12,7 @@ use super::linearise::linearise;
 use super::problem::{Free, Parameters, Problem};
 use crate::residual::reprojection::Observation;
 use crate::residual::smoothness;
+use crate::skeleton::Motion;
 use crate::trajectory::{LocalTrajectory, Trajectory};
 use rayon::prelude::*;
 
@@ -132,7 +133,8 @@ pub fn update_smoothness(problem: &mut Problem, parameters: &Parameters, prior: 
         (determined + options.smoothness_weight) / (squares + options.smoothness_weight / prior)
     };
     for j in 0..layout.scalars() {
-        problem.hyper.smoothness[j] = estimate(old[j], rank, traces[j], squares[j], prior[j]);
+        let share = problem.smoothness_share(j);
+        problem.hyper.smoothness[j] = share * estimate(old[j], rank, traces[j], squares[j], prior[j] / share);
     }
     for &at in &layout.rotors {
         let trace: f64 = traces[at..at + 3].iter().sum();
@@ -140,6 +142,9 @@ pub fn update_smoothness(problem: &mut Problem, parameters: &Parameters, prior: 
         problem.hyper.smoothness[at..at + 3].fill(lambda);
     }
 }
+
+/// See [`Problem::smoothness_share`].
+const POSITION_SHARE: f64 = 0.02;
 
 /// A detection's residual.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -159,6 +164,13 @@ pub struct PixelResidual {
 }
 
 impl Problem {
+    /// The share of the estimated smoothness that a degree of freedom gets. Positions are in metres: a penalty worth one observation per control would, over a long trial, reward
+    /// a smaller world more than any calibration can resist, while keypoints hold positions well without it.
+    pub fn smoothness_share(&self, dof: usize) -> f64 {
+        let coordinate = &self.mechanism.skeleton().coordinates[self.layout.coordinates[dof]];
+        if dof < self.layout.scalars() && coordinate.motion == Motion::Translational { POSITION_SHARE } else { 1.0 }
+    }
+
     /// Distance of every detection from its marker, by trial. A marker behind the camera is 10⁴ px away.
     pub fn pixel_residuals(&self, parameters: &Parameters) -> Vec<Vec<PixelResidual>> {
         let projectors = self.projectors(parameters);

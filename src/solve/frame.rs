@@ -17,6 +17,8 @@ pub(super) struct Shared<'a> {
     pub offsets: Offsets,
     pub projectors: Vec<Projector>,
     pub border: BorderLayout,
+    /// The point that twists are about.
+    pub origin: Vector3<f64>,
     /// Columns of all bodies from ground to each body, itself included.
     pub paths: Vec<Vec<usize>>,
 }
@@ -37,6 +39,7 @@ impl<'a> Shared<'a> {
             offsets: problem.all_offsets(parameters),
             projectors: problem.projectors(parameters),
             border: problem.border(),
+            origin: problem.origin(),
             paths,
         }
     }
@@ -168,7 +171,14 @@ impl FrameWork {
         self.kinematics(shared, trial, frame);
         let data = &problem.trials[trial];
         shared.parameters.trajectories[trial].weights(data.times[frame], &mut self.weights);
-        mechanism.linearise(&shared.scales, &shared.offsets, &self.pose.q, &self.pose.rotors, &mut self.kinematics);
+        mechanism.linearise_about(
+            &shared.origin,
+            &shared.scales,
+            &shared.offsets,
+            &self.pose.q,
+            &self.pose.rotors,
+            &mut self.kinematics,
+        );
 
         self.hessian.fill(0.0);
         self.gradient.fill(0.0);
@@ -192,6 +202,7 @@ impl FrameWork {
             let marker = problem.markers[slot as usize];
             let b = skeleton.markers[marker.index()].body.index();
             let p = self.kinematics.frame.markers[marker.index()];
+            let about = p - shared.origin;
             let rotation = *self.kinematics.frame.rotations[b].matrix();
             let offset = border.offsets[slot as usize];
             let mut gradient = Vector3::zeros();
@@ -214,8 +225,8 @@ impl FrameWork {
                 gradient += m.gradient;
                 information += m.information;
                 if let Some(first) = border.cameras[camera] {
-                    let (push, twist) = moved(&p, &m.information, &m.gradient);
-                    self.camera_body[camera * bodies + b] += outer(&p, &push);
+                    let (push, twist) = moved(&about, &m.information, &m.gradient);
+                    self.camera_body[camera * bodies + b] += outer(&about, &push);
                     self.camera_twist[camera] += twist;
                     if let Some(s) = border.scales {
                         // What moves the marker within its body; what moves the body is added once for all its markers.
@@ -245,9 +256,9 @@ impl FrameWork {
             observations = &observations[here..];
             points = &points[here_points..];
 
-            let (push, twist) = moved(&p, &information, &gradient);
+            let (push, twist) = moved(&about, &information, &gradient);
             self.body_gradient[b] += twist;
-            self.body_information[b] += outer(&p, &push);
+            self.body_information[b] += outer(&about, &push);
             if let Some(s) = border.scales {
                 for g in 0..groups {
                     let u = self.by_scale[g];

@@ -133,7 +133,7 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
             decrement = step.predicted;
             let mut candidate = parameters.clone();
             let there = problem.problem("linearise_count", |p| {
-                candidate.retract(&p.border(), &step.bands, &step.border);
+                candidate.retract(p, &step.bands, &step.border);
                 Ok(linearise(p, &candidate))
             })?;
             let new = there.cost;

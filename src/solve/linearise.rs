@@ -270,7 +270,7 @@ fn shared_priors(shared: &Shared, corner: &mut Corner) {
     for (c, at) in border.cameras.iter().enumerate() {
         if let Some(at) = at {
             let reference = problem.rig[c].camera_from_world.inverse();
-            let m = priors.extrinsics.linearise(&parameters.world_from_camera[c], &reference);
+            let m = priors.extrinsics.linearise(&parameters.world_from_camera[c], &reference, &shared.origin);
             corner.cost += m.cost;
             if columns > 0 {
                 for i in 0..6 {
@@ -278,6 +278,24 @@ fn shared_priors(shared: &Shared, corner: &mut Corner) {
                     for j in 0..=i {
                         corner.matrix[(at + j) * columns + at + i] += m.information[(i, j)];
                     }
+                }
+            }
+        }
+    }
+    if border.cameras.iter().any(Option::is_some) {
+        let reference: Vec<_> = problem.rig.iter().map(|c| c.camera_from_world.inverse()).collect();
+        let (cost, gradient, information) =
+            priors.gauge.linearise(&parameters.world_from_camera, &reference, &shared.origin);
+        corner.cost += cost;
+        if columns > 0 {
+            // Cameras that are held are part of the rig, but have no columns.
+            let rows: Vec<(usize, usize)> = (0..6 * border.cameras.len())
+                .filter_map(|i| border.cameras[i / 6].map(|first| (i, first + i % 6)))
+                .collect();
+            for &(i, row) in &rows {
+                corner.gradient[row] += gradient[i];
+                for &(j, column) in rows.iter().filter(|c| c.1 <= row) {
+                    corner.matrix[column * columns + row] += information[(i, j)];
                 }
             }
         }

@@ -4,6 +4,7 @@ use crate::camera::{Camera, Projector, Rig};
 use crate::kinematics::Mechanism;
 use crate::math::{robust::RobustLoss, se3};
 use crate::residual::extrinsics::ExtrinsicsPrior;
+use crate::residual::gauge::GaugePrior;
 use crate::residual::point::PointObservation;
 use crate::residual::reprojection::Observation;
 use crate::skeleton::{MarkerId, Offsets, Scales};
@@ -64,14 +65,16 @@ pub struct Priors {
     pub scales: Vec<(f64, f64)>,
     /// Standard deviation of each offset component, metres.
     pub offset_sd: f64,
-    /// Extrinsics.
+    /// Extrinsics, camera by camera.
     pub extrinsics: ExtrinsicsPrior,
+    /// The rig as a whole.
+    pub gauge: GaugePrior,
     /// Mean and standard deviation of each degree of freedom that is a number, in every frame: wide, so that what nothing observes
     /// stays where people usually have it. Infinite for none.
     pub pose: Vec<(f64, f64)>,
     /// Range and softness of each degree of freedom that has limits.
     pub limits: Vec<Option<([f64; 2], f64)>>,
-    /// A known distance between two markers along the model's vertical in its default pose (standing height): `(upper, lower, metres, sd)`.
+    /// A measured standing height.
     pub stature: Option<StaturePrior>,
 }
 
@@ -229,6 +232,12 @@ impl Problem {
         self.mechanism.scales(&parameters.scales)
     }
 
+    /// The point that camera twists turn about: the middle of the calibrated rig.
+    pub fn origin(&self) -> Vector3<f64> {
+        let sum: Vector3<f64> = self.rig.iter().map(Camera::centre_in_world).sum();
+        sum / self.rig.len().max(1) as f64
+    }
+
     /// Cameras at the given parameters.
     pub fn cameras(&self, parameters: &Parameters) -> Vec<Camera> {
         self.rig
@@ -245,7 +254,8 @@ impl Problem {
 
 impl Parameters {
     /// Moves along a solution of the arrow system.
-    pub fn retract(&mut self, border: &BorderLayout, bands: &[Vec<f64>], shared: &[f64]) {
+    pub fn retract(&mut self, problem: &Problem, bands: &[Vec<f64>], shared: &[f64]) {
+        let (border, origin) = (problem.border(), problem.origin());
         for (t, step) in self.trajectories.iter_mut().zip(bands) {
             t.retract(step);
         }
@@ -261,7 +271,7 @@ impl Parameters {
         }
         for (w, column) in self.world_from_camera.iter_mut().zip(&border.cameras) {
             if let Some(c) = column {
-                *w = se3::retract(w, &Vector6::from_column_slice(&shared[*c..c + 6]));
+                *w = se3::retract_about(w, &Vector6::from_column_slice(&shared[*c..c + 6]), &origin);
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::math::arrow::ArrowSolution;
 use crate::math::basis::Knots;
 use crate::math::{robust::RobustLoss, so3};
 use crate::residual::extrinsics::ExtrinsicsPrior;
+use crate::residual::gauge::GaugePrior;
 use crate::residual::point::PointObservation;
 use crate::residual::reprojection::Observation;
 use crate::skeleton::*;
@@ -176,6 +177,7 @@ fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
         priors: Priors {
             scales: vec![(0.0, 0.1); 3],
             offset_sd: 0.02,
+            gauge: GaugePrior { rotation_sd: 0.01, position_sd: 0.02, size_sd: 0.005 },
             extrinsics: ExtrinsicsPrior { rotation_sd: 0.02, position_sd: 0.05, dof: 4.0 },
             pose: vec![(0.0, 3.0); dofs],
             limits: mechanism
@@ -247,7 +249,7 @@ fn direction(problem: &Problem, parameters: &Parameters, seed: u64) -> ArrowSolu
 fn moved(problem: &Problem, parameters: &Parameters, d: &ArrowSolution, step: f64) -> Parameters {
     let mut p = parameters.clone();
     let times = |v: &Vec<f64>| v.iter().map(|x| x * step).collect::<Vec<f64>>();
-    p.retract(&problem.border(), &d.bands.iter().map(times).collect::<Vec<_>>(), &times(&d.border));
+    p.retract(problem, &d.bands.iter().map(times).collect::<Vec<_>>(), &times(&d.border));
     p
 }
 
