@@ -6,7 +6,7 @@ use crate::kinematics::Mechanism;
 use crate::quality::height_by_scale;
 use crate::residual::reprojection::Observation;
 use crate::session::{Session, Trial, ground_from_world, rig_in_ground};
-use crate::skeleton::{MarkerId, Motion, ScaleGroups, Skeleton};
+use crate::skeleton::{CoordinateId, MarkerId, Motion, Operation, ScaleGroups, Skeleton};
 use crate::solve::{Free, Hyperparameters, Priors, Problem, StaturePrior, TrialProblem};
 use crate::trajectory::Layout;
 use nalgebra::Rotation3;
@@ -185,10 +185,11 @@ fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Pri
             .dofs()
             .iter()
             .map(|c| {
-                let c = coordinate(c);
-                // Where somebody stands is not known beforehand; how joints are usually held is, a little.
-                let free = c.motion == Motion::Translational || c.range.is_none();
-                (c.default, if free { f64::INFINITY } else { pose_sd })
+                // Where somebody stands and faces is not known beforehand; how joints are usually held is, a little: those without
+                // limits too, or a hinge that the keypoints hardly tell comes to rest anywhere.
+                let place = coordinate(c).range.is_none() && places_the_root(skeleton, *c);
+                let free = coordinate(c).motion == Motion::Translational || place;
+                (coordinate(c).default, if free { f64::INFINITY } else { pose_sd })
             })
             .collect(),
         limits: mechanism
@@ -202,4 +203,15 @@ fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Pri
             .collect(),
         stature,
     }
+}
+
+/// Whether a coordinate turns a body against ground.
+fn places_the_root(skeleton: &Skeleton, coordinate: CoordinateId) -> bool {
+    let turns = |operation: &Operation| match operation {
+        Operation::RotateAbout { coordinate: by, .. } => *by == Some(coordinate),
+        Operation::Ball(rotor) => skeleton.rotors[rotor.index()].coordinates.contains(&coordinate),
+        _ => false,
+    };
+    let on_ground = skeleton.bodies.iter().skip(1).filter(|b| b.parent.index() == 0);
+    on_ground.flat_map(|b| &skeleton.operations[b.operations.clone()]).any(turns)
 }

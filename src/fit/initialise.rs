@@ -9,11 +9,12 @@ use crate::kinematics::Frame;
 use crate::math::basis::Knots;
 use crate::residual::point::PointObservation;
 use crate::session::Session;
-use crate::skeleton::{Offsets, Operation};
+use crate::skeleton::{Motion, Offsets, Operation};
 use crate::solve::{Parameters, Problem, SolveOptions, TrialProblem, solve};
 use crate::trajectory::{BSpline, Pose, Trajectory};
 use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
 use rayon::prelude::*;
+use std::f64::consts::TAU;
 
 /// Frames are initialised at about this rate, and others by interpolation: enough for any movement to be followed.
 const SAMPLE_HZ: f64 = 15.0;
@@ -109,13 +110,14 @@ pub(super) fn initialise(session: &Session, built: &Built, options: &FitOptions)
         .zip(&session.trials)
         .map(|((found, taken), trial)| {
             let times: Vec<f64> = taken.iter().map(|s| s.time).collect();
-            let poses: Vec<Pose> = (0..taken.len())
+            let mut poses: Vec<Pose> = (0..taken.len())
                 .map(|i| {
                     let mut pose = problem.layout.default_pose();
                     found.pose(i as f64, &mut pose);
                     pose
                 })
                 .collect();
+            unwind(problem, &mut poses);
             // A cubic has four controls: fewer frames cannot fix them, and stand each on its own.
             let knots = match trial.detections.frames {
                 frames @ 0..4 => Knots::independent(frames, trial.rate_hz),
@@ -291,6 +293,23 @@ fn kabsch(pairs: &[Pair]) -> Option<(Rotation3<f64>, Vector3<f64>)> {
     let r = u * Matrix3::from_diagonal(&Vector3::new(1.0, 1.0, d)) * vt;
     let r = Rotation3::from_matrix_unchecked(r);
     Some((r, b - r * a))
+}
+
+/// Takes whole turns out between neighbouring samples, and out of the first: each was fitted on its own, and a hinge without limits may have come to rest turns
+/// away, from where a trajectory through them would spin back within a frame or two, and no descent undoes a turn.
+fn unwind(problem: &Problem, poses: &mut [Pose]) {
+    let skeleton = problem.mechanism.skeleton();
+    for &c in &problem.layout.coordinates[..problem.layout.scalars()] {
+        let coordinate = &skeleton.coordinates[c];
+        if coordinate.motion != Motion::Rotational || coordinate.range.is_some() {
+            continue;
+        }
+        let mut before = coordinate.default;
+        for pose in poses.iter_mut() {
+            pose.q[c] -= TAU * ((pose.q[c] - before) / TAU).round();
+            before = pose.q[c];
+        }
+    }
 }
 
 /// Between the two samples around `t`; the nearest one outside.
