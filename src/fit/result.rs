@@ -134,8 +134,8 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     }
 }
 
-fn verdict(done: &Finished, height_m: f64) -> (Status, String) {
-    if !HUMAN_HEIGHT.contains(&height_m) {
+fn verdict(done: &Finished, height_m: Option<f64>) -> (Status, String) {
+    if let Some(height_m) = height_m.filter(|h| !HUMAN_HEIGHT.contains(h)) {
         return (
             Status::Failed,
             format!(
@@ -149,7 +149,10 @@ fn verdict(done: &Finished, height_m: f64) -> (Status, String) {
     if done.converged {
         return (Status::Converged, "the objective can fall no further".into());
     }
-    (Status::Usable, "stopped at the iteration limit, before convergence; allow more iterations to be sure".into())
+    (
+        Status::Usable,
+        "stopped before convergence, at the iteration limit or where no step lowered the objective further".into(),
+    )
 }
 
 fn trial_figures(session: &Session, names: &(Vec<String>, Vec<String>), residuals: &[PixelResidual]) -> Reprojection {
