@@ -27,6 +27,8 @@ const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/baseline.js
 const TURNS: usize = 12;
 /// Seconds a turn should last at least: well above what a clock resolves.
 const TURN: f64 = 2e-3;
+/// Controls of a system that is factored as an arrow and dense.
+const SHORT: usize = 20;
 /// Measurements of a kernel that seems worse before it is called so.
 const TRIES: usize = 4;
 
@@ -100,13 +102,20 @@ fn ratio(kernel: &mut Run, reference: &mut Run) -> f64 {
     best[0] / best[1]
 }
 
-/// What kernels are measured against: arithmetic of small matrices as the compiler makes it, and the library's dense kernels.
+/// A dense positive definite matrix.
+fn dense(n: usize) -> Mat<f64> {
+    Mat::from_fn(n, n, |r, c| if r == c { n as f64 } else { ((r * c) % 7) as f64 / 7.0 })
+}
+
+/// What kernels are measured against: arithmetic of small matrices as the compiler makes it, the library's dense kernels,
+/// and the arrow solver for what its structure is worth.
 fn references() -> BTreeMap<&'static str, Run> {
     let small = Matrix6::from_fn(|r, c| 0.01 * (r + 6 * c) as f64);
-    let dense = |n: usize| Mat::<f64>::from_fn(n, n, |r, c| if r == c { n as f64 } else { ((r * c) % 7) as f64 / 7.0 });
     let large = dense(300);
+    let short = common::arrow(SHORT, 40, 317);
     BTreeMap::from([
         ("products_6x6", run(move || (0..1000).fold(Matrix6::identity(), |m, _| black_box(&small) * m * 0.5))),
+        ("arrow_20", run_on(move || short.clone(), |a| a.factor())),
         ("cholesky_300", run(move || Llt::new(large.as_ref(), Side::Lower).is_ok())),
     ])
 }
@@ -152,6 +161,9 @@ fn kernels() -> Vec<(String, Run)> {
     all.push(("arrow solve, 153×40 + 317".into(), run(move || solved.solve())));
     all.push(("arrow covariance, 153×40 + 317".into(), run_on(move || factor.clone(), |f| f.into_covariance())));
 
+    let same = dense(SHORT * 40 + 317);
+    all.push(("dense Cholesky, 20×40 + 317".into(), run(move || Llt::new(same.as_ref(), Side::Lower).is_ok())));
+
     let (problem, start) = common::problem(&made);
     let (p, s) = (problem.clone(), start.clone());
     all.push(("solve linearise, 60 frames".into(), run(move || linearise(&p, &s))));
@@ -170,10 +182,7 @@ fn main() -> ExitCode {
     let text = std::fs::read_to_string(BASELINE).expect("benches/baseline.json");
     let mut baseline: BTreeMap<String, Expected> = serde_json::from_str(&text).expect("a baseline");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
-    let worse = std::thread::scope(|scope| {
-        // On a thread of its own and not the pool's: a wait inside the pool would count as the kernel's time.
-        scope.spawn(|| pool.install(|| measure(&mut baseline, write))).join().expect("no kernel panics")
-    });
+    let worse = pool.install(|| measure(&mut baseline, write));
     if write {
         let text = serde_json::to_string_pretty(&baseline).expect("plain numbers") + "\n";
         std::fs::write(BASELINE, text).expect("benches/baseline.json");

@@ -27,6 +27,8 @@ struct Figures {
     initialise_s: f64,
     solve_s: f64,
     total_s: f64,
+    /// Seconds of all threads together, which other processes lengthen less than the clock on the wall.
+    cpu_s: Option<f64>,
     /// Where the system tells it.
     peak_mb: Option<f64>,
     /// Before the fit: the session itself.
@@ -41,10 +43,19 @@ fn peak_mb() -> Option<f64> {
     Some(kib * 1024.0 / 1e6)
 }
 
+/// Processor time of this process so far, user and system, in Linux's hundredths of a second.
+fn cpu_s() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in parentheses may hold spaces; times are the 14th and 15th field, the first after the name is the 3rd.
+    let ticks = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2);
+    Some(ticks.filter_map(|t| t.parse::<f64>().ok()).sum::<f64>() / 100.0)
+}
+
 fn one(frames: usize, rate_hz: f64) -> Figures {
     let session = common::session(frames, rate_hz).session;
     let detections = session.trials[0].detections.data.iter().filter(|d| d[2] > 0.0).count();
     let before_mb = peak_mb();
+    let cpu_before = cpu_s();
     let fit = fit_session(&session, &common::fit_options()).expect("a session that can be fitted");
     Figures {
         frames,
@@ -54,6 +65,7 @@ fn one(frames: usize, rate_hz: f64) -> Figures {
         initialise_s: fit.timings.initialise,
         solve_s: fit.timings.solve,
         total_s: fit.timings.total,
+        cpu_s: cpu_s().zip(cpu_before).map(|(after, before)| after - before),
         peak_mb: peak_mb(),
         before_mb,
     }
@@ -85,7 +97,7 @@ fn main() -> ExitCode {
     }
     println!("{rate_hz} Hz, {} threads", rayon::current_num_threads());
     println!(
-        "{:>6} {:>11} {:>10} {:>10} {:>12} {:>8} {:>8} {:>9} {:>13}",
+        "{:>6} {:>11} {:>10} {:>10} {:>12} {:>8} {:>8} {:>8} {:>9} {:>13}",
         "frames",
         "detections",
         "status",
@@ -93,6 +105,7 @@ fn main() -> ExitCode {
         "initialise s",
         "solve s",
         "total s",
+        "cpu s",
         "peak MB",
         "before fit MB"
     );
@@ -106,7 +119,7 @@ fn main() -> ExitCode {
             };
             let mb = |x: Option<f64>| x.map_or("?".into(), |x| format!("{x:.0}"));
             println!(
-                "{:>6} {:>11} {:>10} {:>10} {:>12.2} {:>8.2} {:>8.2} {:>9} {:>13}",
+                "{:>6} {:>11} {:>10} {:>10} {:>12.2} {:>8.2} {:>8.2} {:>8} {:>9} {:>13}",
                 f.frames,
                 f.detections,
                 f.status,
@@ -114,6 +127,7 @@ fn main() -> ExitCode {
                 f.initialise_s,
                 f.solve_s,
                 f.total_s,
+                f.cpu_s.map_or("?".into(), |s| format!("{s:.2}")),
                 mb(f.peak_mb),
                 mb(f.before_mb)
             );
