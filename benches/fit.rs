@@ -1,0 +1,26 @@
+//! The solver and a whole fit, on two seconds of a walk before eight cameras.
+//!
+//!     cargo bench --bench fit
+
+mod common;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use kinefit::fit_session;
+use kinefit::solve::{SolveOptions, linearise, solve};
+
+fn fit(c: &mut Criterion) {
+    let made = common::session(60, 30.0);
+    let (problem, start) = common::problem(&made);
+    let mut group = c.benchmark_group("fit");
+    group.sample_size(10);
+    group.bench_function("linearise", |b| b.iter(|| linearise(&problem, &start)));
+    let one = SolveOptions { max_iterations: 1, ..SolveOptions::default() };
+    group.bench_function("one_iteration", |b| {
+        b.iter_batched(|| start.clone(), |start| solve(&problem, start, &one), BatchSize::LargeInput);
+    });
+    let options = common::fit_options();
+    group.bench_function("fit_session", |b| b.iter(|| fit_session(&made.session, &options)));
+}
+
+criterion_group!(benches, fit);
+criterion_main!(benches);
