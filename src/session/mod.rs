@@ -1,5 +1,6 @@
 //! What was observed: keypoints, trials, subjects, and their readers.
 
+mod confidence;
 mod config;
 pub mod description;
 mod image_size;

@@ -2,7 +2,7 @@
 //!
 //! Pixels of the distorted image, origin top left. The frame is the last number in the file's name. Detectors and the
 //! tools around them write much that is not quite this, and all of it is taken: `{}`, people without points, points
-//! that are 0, NaN (Python's bare `NaN` too) or absurd, confidences above 1, frames without a file, files that are
+//! that are 0, NaN (Python's bare `NaN` too) or absurd, confidences above 1 (see `confidence`), frames without a file, files that are
 //! something else. A person whose array has another length than the keypoint set is skipped and counted.
 
 use super::{Person, text};
@@ -20,7 +20,7 @@ const FARTHEST: f64 = 1e6;
 /// What one camera's folder holds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Folder {
-    /// The people of each frame that has a file, by the frame's number, in the file's order.
+    /// The people of each frame that has a file, by the frame's number, in the file's order; confidences as written.
     pub frames: BTreeMap<i64, Vec<Person>>,
     /// How many people there were, by the length of their array; people without one are not counted.
     pub lengths: BTreeMap<usize, usize>,
@@ -144,7 +144,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Array>> {
         .collect())
 }
 
-/// Cleaned points: missing is all 0, confidence in 0..=1.
+/// Cleaned points: missing is all 0. Confidences stay on the file's scale, which one person does not tell.
 fn points(numbers: &[Option<f64>]) -> Person {
     let missing = [0.0; 3];
     numbers
@@ -152,7 +152,7 @@ fn points(numbers: &[Option<f64>]) -> Person {
         .map(|triple| match *triple {
             [Some(u), Some(v), Some(confidence)] => {
                 let placed = u.abs() <= FARTHEST && v.abs() <= FARTHEST && (u != 0.0 || v != 0.0);
-                if placed && confidence > 0.0 && confidence <= FARTHEST { [u, v, confidence.min(1.0)] } else { missing }
+                if placed && confidence > 0.0 && confidence <= FARTHEST { [u, v, confidence] } else { missing }
             }
             _ => missing,
         })
@@ -222,10 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn dirt_becomes_missing_and_confidence_stays_in_its_range() {
+    fn dirt_becomes_missing() {
         let gone = [0.0; 3];
         assert_eq!(person("0,0,0, 1,2,0.5"), [gone, [1.0, 2.0, 0.5]]);
-        assert_eq!(person("1,2,3.5, 1,2,-1"), [[1.0, 2.0, 1.0], gone]);
+        assert_eq!(person("1,2,3.5, 1,2,-1"), [[1.0, 2.0, 3.5], gone]);
         assert_eq!(person("NaN,NaN,0.9, 5,-nan,0.9, 5,6,NaN"), [gone, gone, gone]);
         assert_eq!(person("-Infinity,1,1, inf,1,1, 1,1,Infinity"), [gone, gone, gone]);
         assert_eq!(person("null,1,1, 1e300,1,1, 0,0,0.7"), [gone, gone, gone]);
@@ -316,7 +316,7 @@ mod tests {
             let text = format!("{{\"people\": [{{\"pose_keypoints_2d\": [{list}]}}]}}");
             let whole = parse(text.as_bytes(), Path::new("x.json")).unwrap();
             for &[u, v, confidence] in whole.iter().flat_map(|person| &person.points) {
-                prop_assert!(u.is_finite() && v.is_finite() && (0.0..=1.0).contains(&confidence));
+                prop_assert!(u.is_finite() && v.is_finite() && (0.0..=FARTHEST).contains(&confidence));
             }
             let cut = &text.as_bytes()[..cut.min(text.len() - 1)];
             prop_assert!(parse(cut, Path::new("x.json")).is_err());

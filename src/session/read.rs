@@ -3,7 +3,7 @@
 use super::description::{self, Description, TrialDescription, Up, check_rate};
 use super::openpose::{self, Folder};
 use super::people::{self, Association, Sightings};
-use super::{KeypointSet, Person, Session, Trial, image_size, keypoints, pose2sim};
+use super::{KeypointSet, Person, Session, Trial, confidence, image_size, keypoints, pose2sim};
 use crate::camera::{Rig, calibration};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,7 @@ fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<
         folders.push(if empty { Folder::default() } else { openpose::read_folder(pose, set.points.len())? });
     }
     check_lengths(&folders, set, &place)?;
+    confidence::normalise(&mut folders, &place)?;
     image_size::check(rig, &folders, &place)?;
     let frames = frame_range(trial, &folders, rig.len() * set.points.len(), &place)?;
     let first_frame = frames.start;
@@ -170,7 +171,7 @@ fn log(trial: &TrialDescription, rig: &Rig, frames: usize, found: &Association) 
         tracing::info!(trial = %trial.name, camera = %camera.name, "sees the subject in {seen} of {frames} frames");
     }
     if found.returned > 0 {
-        tracing::warn!(trial = %trial.name, "somebody came back {} times after nobody was seen; taken to be the subject", found.returned);
+        tracing::warn!(trial = %trial.name, "somebody came back {} times after the subject was not seen for a while; taken to be the subject", found.returned);
     }
 }
 

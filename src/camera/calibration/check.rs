@@ -2,11 +2,19 @@
 
 use crate::camera::{Camera, Distortion, Intrinsics, Rig};
 use crate::error::{Error, Result};
-use nalgebra::{Isometry3, Matrix3, Rotation3, Translation3, UnitQuaternion, Vector3};
+use nalgebra::{Isometry3, Matrix3, Rotation3, Translation3, UnitQuaternion, Vector2, Vector3};
 
 /// Cameras further apart than this, in metres, are not a room or a pitch but numbers in millimetres (whose rigs, seen as
 /// metres, are hundreds wide).
 pub(super) const MAX_SPREAD: f64 = 100.0;
+/// Further apart than this, in metres, is not even a room in millimetres.
+const MAX_SPREAD_IN_MILLIMETRES: f64 = 1e3 * MAX_SPREAD;
+/// Farthest from the origin, in the file's unit: beyond it, millimetres are lost to rounding.
+const MAX_TRANSLATION: f64 = 1e10;
+/// Focal length over the longer side of the image: from the widest fisheye to a telescope.
+const FOCAL: std::ops::RangeInclusive<f64> = 0.05..=100.0;
+/// Distance of the optical axis from the image's corner over the longer side; cropped sensors have it outside the image.
+const MAX_CENTRE: f64 = 10.0;
 /// How far from orthonormal a printed rotation matrix may be: three digits.
 const ROTATION_TOLERANCE: f64 = 1e-3;
 /// Larger distortion coefficients are garbage, and overflow when raised to powers.
@@ -56,11 +64,26 @@ pub(super) fn camera(raw: Raw, file: &str) -> Result<Camera> {
             "write it by rows as [[fx, skew, cx], [0, fy, cy], [0, 0, 1]]",
         ));
     }
-    if fx <= 0.0 || fy <= 0.0 {
+    let side = raw.size[0].max(raw.size[1]);
+    if !FOCAL.contains(&(fx / side)) || !FOCAL.contains(&(fy / side)) {
         return Err(Error::input(
             place,
-            format_args!("the focal lengths are {fx} and {fy} px, expected positive numbers"),
-            "calibrate this camera again",
+            format_args!(
+                "the focal lengths are {fx:?} and {fy:?} px, expected between {:.0} and {:.0} for images of this size",
+                FOCAL.start() * side,
+                FOCAL.end() * side
+            ),
+            "enter them and the image size in pixels, or calibrate this camera again",
+        ));
+    }
+    if cx.abs().max(cy.abs()) > MAX_CENTRE * side || skew.abs() > fx {
+        return Err(Error::input(
+            place,
+            format_args!(
+                "the optical axis meets the image at {cx:?}, {cy:?} px with a skew of {skew:?} px, far from the image of {} x {} px",
+                raw.size[0], raw.size[1]
+            ),
+            "enter them and the image size in pixels, or calibrate this camera again",
         ));
     }
     if !raw.translation.iter().all(|x| x.is_finite()) || !raw.rotation.coords.iter().all(|x| x.is_finite()) {
@@ -70,14 +93,45 @@ pub(super) fn camera(raw: Raw, file: &str) -> Result<Camera> {
             "calibrate the camera positions again",
         ));
     }
+    if raw.translation.amax() > MAX_TRANSLATION {
+        return Err(Error::input(
+            place,
+            format_args!("its translation is {:?}, which is no distance of a camera", raw.translation.as_slice()),
+            "enter metres, or calibrate the camera positions again",
+        ));
+    }
     let distortion = distortion(&raw, &place)?;
-    Ok(Camera {
+    let camera = Camera {
         name: raw.name,
         size: raw.size,
         intrinsics: Intrinsics { fx, fy, cx, cy, skew },
         distortion,
         camera_from_world: Isometry3::from_parts(Translation3::from(raw.translation), raw.rotation),
-    })
+    };
+    lens(&camera, &place)?;
+    Ok(camera)
+}
+
+/// That the middle half of the image is seen through the lens: absurd distortion folds it, so that pixels have no
+/// direction. What lies outside may have none: the dark round a fisheye's circle, corners that a fit to points near the
+/// middle has folded.
+fn lens(camera: &Camera, place: &str) -> Result<()> {
+    const GRID: usize = 9;
+    let projector = camera.projector();
+    let at = |index: usize, side: f64| (0.25 + 0.5 * (index as f64 + 0.5) / GRID as f64) * side;
+    let pixels = (0..GRID * GRID).map(|i| Vector2::new(at(i % GRID, camera.size[0]), at(i / GRID, camera.size[1])));
+    let blind = pixels.filter(|pixel| projector.undistort(pixel).is_none()).count();
+    if 2 * blind <= GRID * GRID {
+        return Ok(());
+    }
+    Err(Error::input(
+        place,
+        format_args!(
+            "its distortion coefficients fit no lens: {:.0} % of the pixels in the middle of the image belong to no direction",
+            100.0 * blind as f64 / (GRID * GRID) as f64
+        ),
+        "check their order (OpenCV: k1, k2, p1, p2, k3, k4, k5, k6) and `fisheye`, or calibrate this camera again",
+    ))
 }
 
 fn distortion(raw: &Raw, place: &str) -> Result<Distortion> {
@@ -169,6 +223,13 @@ pub(super) fn rig(rig: &Rig, file: &str) -> Result<()> {
         ));
     }
     let spread = spread(rig);
+    if spread > MAX_SPREAD_IN_MILLIMETRES {
+        return Err(Error::input(
+            file,
+            format_args!("the cameras are up to {spread:.0} m apart, which no room is, in millimetres either"),
+            "check the translations, in metres, or calibrate the camera positions again",
+        ));
+    }
     if spread > MAX_SPREAD {
         return Err(Error::input(
             file,

@@ -34,6 +34,8 @@ pub(super) struct Person {
     pub score: f64,
     /// Those frames.
     pub frames: Vec<usize>,
+    /// Cameras that see the person, mean over those frames.
+    pub cameras: f64,
 }
 
 pub(super) struct Scene<'a> {
@@ -117,7 +119,13 @@ impl<'a> Scene<'a> {
             }
         }
         frames.retain(|_, (seen_by, _)| seen_by.len() >= cameras);
-        Person { tracks, score: frames.values().map(|(_, weight)| weight).sum(), frames: frames.into_keys().collect() }
+        let sightings: usize = frames.values().map(|(seen_by, _)| seen_by.len()).sum();
+        Person {
+            tracks,
+            score: frames.values().map(|(_, weight)| weight).sum(),
+            cameras: sightings as f64 / frames.len().max(1) as f64,
+            frames: frames.into_keys().collect(),
+        }
     }
 
     /// Pairs of tracks with evidence, in a fixed order.

@@ -20,6 +20,8 @@ use crate::error::{Error, Result};
 use cluster::Scene;
 use view::Eye;
 
+pub(super) use view::median;
+
 /// Everything that was seen in one trial.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sightings {
@@ -48,7 +50,7 @@ pub struct Association {
     pub dropped: usize,
     /// Detections of part of the subject that were added to the main one.
     pub merged: usize,
-    /// Times the subject came back after nobody was seen for a while, and was taken to be the same.
+    /// Times the subject came back after not being seen for a while, and was taken to be the same.
     pub returned: usize,
 }
 

@@ -22,45 +22,68 @@ const NEIGHBOURS: usize = 5;
 /// Passes over all frames; each uses the choices of the one before.
 const PASSES: usize = 2;
 
-/// Someone who comes back after everyone was gone is the one who left, as far as there is nobody else to be: joins people
-/// (best first) that are never there at the same time as another of some weight. Also returns how often each came back.
+/// Part of a person's score below which another counts as nobody: a scrap, or somebody in passing.
+const NOBODY: f64 = 0.1;
+
+/// Part of a person's cameras up to which another, there at the same time, is a bystander and no rival.
+const BYSTANDER: f64 = 0.75;
+
+/// Part of a person's cameras that must see who comes back, or it is a bystander's appearance.
+const MOST: f64 = 0.5;
+
+/// Somebody in all the time between the first and the last sighting, and everything since that was taken for the same.
+struct Stay {
+    person: Person,
+    spans: Vec<(usize, usize)>,
+    /// Whether nobody was there who might as well have been the one to come back.
+    distinct: bool,
+}
+
+/// Someone who comes back is the one who left, as far as there is nobody else to be: joins people who are never there at
+/// the same time as each other or as a rival. A rival is seen by about as many cameras, and for more than a moment; a
+/// bystander, whom fewer cameras see, is none. Of several who left, the one seen best came back.
+///
+/// Returns people, best first, with how often each came back.
 pub(super) fn with_returns(scene: &Scene<'_>, people: Vec<Person>) -> (Vec<Person>, Vec<usize>) {
     let span = |person: &Person| {
         let tracks = person.tracks.iter().filter_map(|&track| scene.tracks.get(track));
         tracks.fold((usize::MAX, 0), |(first, last), track| (first.min(track.first()), last.max(track.last())))
     };
-    let spans: Vec<(usize, usize)> = people.iter().map(span).collect();
     let apart = |a: (usize, usize), b: (usize, usize)| a.1 < b.0 || b.1 < a.0;
-    let alone: Vec<bool> = people
+    let spans: Vec<(usize, usize)> = people.iter().map(span).collect();
+    let distinct: Vec<bool> = people
         .iter()
+        .zip(&spans)
         .enumerate()
-        .map(|(index, person)| {
+        .map(|(index, (person, mine))| {
             let others = people.iter().zip(&spans).enumerate().filter(|(other, _)| *other != index);
-            let mine = spans.get(index).copied().unwrap_or_default();
-            others.into_iter().all(|(_, (other, span))| apart(mine, *span) || other.score < 0.1 * person.score)
+            others.into_iter().all(|(_, (other, span))| {
+                apart(*mine, *span)
+                    || other.score < NOBODY * person.score
+                    || other.cameras <= BYSTANDER * person.cameras
+            })
         })
         .collect();
-    let mut joined: Vec<Person> = Vec::new();
-    let mut returns = Vec::new();
-    let mut sole: Option<usize> = None;
-    for (person, alone) in people.into_iter().zip(alone) {
-        match sole.filter(|_| alone).and_then(|sole| joined.get_mut(sole).zip(returns.get_mut(sole))) {
-            Some((first, returns)) => {
-                first.tracks.extend(person.tracks);
-                first.frames.extend(person.frames);
-                first.score += person.score;
-                *returns += 1;
+    let mut stays: Vec<Stay> = Vec::new();
+    for ((person, span), distinct) in people.into_iter().zip(spans).zip(distinct) {
+        let same = |stay: &&mut Stay| {
+            stay.distinct
+                && person.cameras > MOST * stay.person.cameras
+                && stay.spans.iter().all(|there| apart(*there, span))
+        };
+        match stays.iter_mut().filter(|_| distinct).find(same) {
+            Some(stay) => {
+                stay.person.tracks.extend(person.tracks);
+                stay.person.frames.extend(person.frames);
+                stay.person.score += person.score;
+                stay.spans.push(span);
             }
-            None => {
-                if alone {
-                    sole = Some(joined.len());
-                }
-                joined.push(person);
-                returns.push(0);
-            }
+            None => stays.push(Stay { person, spans: vec![span], distinct }),
         }
     }
-    (joined, returns)
+    // Stable: equals stay in the order they came in.
+    stays.sort_by(|a, b| b.person.score.total_cmp(&a.person.score));
+    stays.into_iter().map(|stay| (stay.person, stay.spans.len() - 1)).unzip()
 }
 
 /// Chooses the views of `subject`; what is in the tracks of `others` is theirs unless it fits the subject much better.

@@ -235,6 +235,41 @@ fn who_leaves_and_comes_back_alone_is_the_same() {
 }
 
 #[test]
+fn a_bystander_in_fewer_cameras_does_not_keep_the_subject_from_coming_back() {
+    for seed in 0..10 {
+        let mut stage = stage(4, &[0, 1], seed);
+        let leave = |person: &mut Vec<Vec<Option<Person>>>| {
+            person.iter_mut().flat_map(|frames| &mut frames[9..49]).for_each(|person| *person = None);
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        leave(&mut stage.subject);
+        // The bystander stays all the while, and is then seen for longer than the subject.
+        stage.seen.cameras = shuffled(&[&stage.subject, &stage.bystander], &mut rng);
+        let (found, association) = associate(&stage.rig, &stage.seen, 1, "trial").unwrap();
+        let (right, wrong, lost) = judge(&found, &stage.subject);
+        assert_eq!((wrong, lost, association.returned), (0, 0, 1), "seed {seed}: {association:?}");
+        assert!(right > 4 * 15 * FIGURE.len());
+        // Or both leave.
+        leave(&mut stage.bystander);
+        stage.seen.cameras = shuffled(&[&stage.subject, &stage.bystander], &mut rng);
+        let (found, association) = associate(&stage.rig, &stage.seen, 0, "trial").unwrap();
+        let (_, wrong, lost) = judge(&found, &stage.subject);
+        assert_eq!((wrong, lost, association.returned), (0, 0, 1), "seed {seed}: {association:?}");
+    }
+}
+
+#[test]
+fn of_two_people_seen_alike_nobody_is_guessed_to_come_back() {
+    let mut stage = stage(4, &[0, 1, 2, 3], 4);
+    for person in [&mut stage.subject, &mut stage.bystander] {
+        person.iter_mut().flat_map(|frames| &mut frames[9..49]).for_each(|person| *person = None);
+    }
+    stage.seen.cameras = shuffled(&[&stage.subject, &stage.bystander], &mut ChaCha8Rng::seed_from_u64(3));
+    let (_, association) = associate(&stage.rig, &stage.seen, 0, "trial").unwrap();
+    assert_eq!((association.returned, association.people), (0, 4), "{association:?}");
+}
+
+#[test]
 fn one_camera_follows_by_continuity() {
     let stage = stage(1, &[], 11);
     let (found, association) = associate(&stage.rig, &stage.seen, 0, "trial").unwrap();

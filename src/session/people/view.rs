@@ -123,7 +123,7 @@ impl<'a> View<'a> {
 }
 
 /// Median; the upper one of an even number. `None` of nothing.
-pub(super) fn median(values: &mut [f64]) -> Option<f64> {
+pub(in crate::session) fn median(values: &mut [f64]) -> Option<f64> {
     let middle = values.len() / 2;
     if values.is_empty() {
         return None;
