@@ -48,7 +48,7 @@
 //! for scale in &fit.scale_groups {
 //!     println!("{}: {:.3} ± {:.3}", scale.group, scale.factor, scale.sd);
 //! }
-//! println!("{:.2} m tall; {} cameras", fit.height_m, fit.rig.len());
+//! println!("{:.2} m tall; {} cameras", fit.height_m.unwrap_or(f64::NAN), fit.rig.len());
 //! println!("half of all detections within {:.1} px", trial.reprojection.all.median_px);
 //!
 //! // Here the truth is known: the knee is found to a few degrees.

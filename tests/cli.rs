@@ -1,10 +1,12 @@
 //! The command as a user meets it: exit status, messages, files.
 
 use kinefit::camera::calibration;
-use kinefit::fit::default_skeleton;
+use kinefit::fit::{FitOptions, default_skeleton, fit_session};
+use kinefit::session::{self, ReadOptions};
 use kinefit::skeleton::ScaleGroups;
 use kinefit::synthetic::{SyntheticOptions, generate};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -146,6 +148,61 @@ fn json_is_all_there_is_on_standard_output_and_the_default_folder_has_the_sessio
     assert_eq!(output.stdout, written);
     let manifest = fs::read_to_string(recording.place.path().join("kinefit_session/manifest.json")).unwrap();
     assert!(manifest.contains("--refine-cameras=false"));
+}
+
+#[test]
+fn the_command_scales_the_body_as_the_library_does() {
+    let recording = Recording::new();
+    let output = recording.fit(&["--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let session = session::read(&recording.path(""), &ReadOptions::default()).unwrap();
+    let fit = fit_session(&session, &FitOptions::default()).unwrap();
+    let factors: BTreeMap<String, f64> = fit.scale_groups.iter().map(|s| (s.group.clone(), s.factor)).collect();
+    assert!(!factors.is_empty());
+    // The same computation on the same files: what JSON keeps of a double is all of it.
+    assert_eq!(outcome["scales"], json!(factors));
+    assert_eq!(outcome["height_m"], json!(fit.height_m));
+
+    // Another marker leaves the body what it is.
+    let set = r#"<OpenSimDocument Version="40000"><MarkerSet name="more"><objects><Marker name="buckle">
+      <socket_parent_frame>/bodyset/pelvis</socket_parent_frame><location>0.1 0.1 0</location><fixed>true</fixed>
+    </Marker></objects></MarkerSet></OpenSimDocument>"#;
+    recording.put("more.xml", set);
+    let output = recording.fit(&["--json", "--marker-set", "session/more.xml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let more: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(more["scales"], outcome["scales"]);
+}
+
+#[test]
+fn a_stature_needs_a_model_that_tells_its_height() {
+    let recording = Recording::new();
+    let body = include_str!("../data/body.osim");
+    assert!(body.contains("<Marker name=\"Head\">"));
+    recording.put("headless.osim", &body.replace("<Marker name=\"Head\">", "<Marker name=\"Hat\">"));
+    let model = ["--model", "session/headless.osim"];
+    recording.refused(&[&model[..], &["--stature", "1.7"]].concat(), &["--stature 1.7", "top of the head"]);
+    let output = recording.fit(&[&model[..], &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(outcome["height_m"].is_null() && outcome["status"] != "failed", "{outcome}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_is_named() {
+    let recording = Recording::new();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kinefit"))
+        .current_dir(recording.place.path())
+        .args(["fit", "session", "--json", "--frames", "2..8"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("standard output: cannot be written") && !said.contains("--out"), "{said}");
 }
 
 #[test]

@@ -95,11 +95,15 @@ pub(super) fn complain(line: &str) {
 /// Writes to standard output. A reader that has gone away (`| head`) is no error.
 ///
 /// # Errors
-/// [`Error::Output`] where it cannot be written for another reason, such as a full disk.
+/// [`Error::Input`] where it cannot be written for another reason, such as a full disk.
 pub(super) fn print(text: &str) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::output("standard output".as_ref(), e)),
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::input(
+            "standard output",
+            format_args!("cannot be written: {e}"),
+            "look at where it is sent, such as a file on a full disk",
+        )),
         _ => Ok(()),
     }
 }

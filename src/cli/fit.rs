@@ -5,7 +5,7 @@ use super::interrupt;
 use super::model::ModelArguments;
 use super::output::{Output, command_line, folder_name};
 use crate::error::{Error, Result};
-use crate::fit::{FitOptions, fit_session};
+use crate::fit::{FitOptions, default_scale_groups, fit_session};
 use crate::report::Provenance;
 use crate::session::{self, ReadOptions, Reading};
 use crate::skeleton::ScaleGroups;
@@ -124,6 +124,8 @@ impl Arguments {
         let skeleton = self.model.read()?;
         let scale_groups = match &self.scale_groups {
             Some(path) => Some(ScaleGroups::read(path, &skeleton)?),
+            // The same body has the same proportions, whatever markers are added to it.
+            None if self.model.is_built_in() => Some(default_scale_groups(&skeleton)?),
             None => None,
         };
         Ok(FitOptions {

@@ -18,6 +18,11 @@ pub(super) struct ModelArguments {
 }
 
 impl ModelArguments {
+    /// Whether the body is the built-in one, perhaps with more markers.
+    pub fn is_built_in(&self) -> bool {
+        self.model.is_none()
+    }
+
     /// Reads the model with its markers.
     pub fn read(&self) -> Result<Skeleton> {
         let mut skeleton = match &self.model {

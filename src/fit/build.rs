@@ -86,7 +86,7 @@ pub(super) fn build(
     let slot_of: Vec<Option<u32>> =
         keypoint_markers.iter().map(|m| m.and_then(|m| markers.binary_search(&m).ok()).map(|s| s as u32)).collect();
     let trials = session.trials.iter().map(|t| trial_problem(t, &slot_of)).collect();
-    let priors = priors(&mechanism, session, options);
+    let priors = priors(&mechanism, session, options)?;
     let smoothness = starting_smoothness(&mechanism, effective_spacing(session, options));
     let (cameras, keypoints) = (session.rig.len(), session.keypoints.points.len());
     let problem = Problem {
@@ -155,13 +155,10 @@ fn trial_problem(trial: &Trial, slot_of: &[Option<u32>]) -> TrialProblem {
     }
 }
 
-fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Priors {
+fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Result<Priors> {
     let skeleton = mechanism.skeleton();
     let coordinate = |c: &crate::skeleton::CoordinateId| &skeleton.coordinates[c.index()];
-    let stature = session.subject.stature.map(|measured| {
-        let (at_zero, by_scale) = height_by_scale(mechanism);
-        StaturePrior { at_zero, by_scale, measured, sd: STATURE_SD }
-    });
+    let stature = session.subject.stature.map(|measured| stature_prior(mechanism, measured)).transpose()?;
     // Frames of a trial are far from independent: how a joint is usually held is known once per trial, not once per frame.
     let frames = session.trials.iter().map(|t| t.detections.frames).max().unwrap_or(1).max(1) as f64;
     let pose_sd = options.pose_sd * frames.sqrt();
@@ -176,7 +173,7 @@ fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Pri
     if (0..session.rig.len()).filter(|&c| sees(c)).count() < 3 {
         extrinsics.dof = f64::INFINITY;
     }
-    Priors {
+    Ok(Priors {
         scales: mechanism.groups().groups.iter().map(|g| (0.0, g.prior_sd.unwrap_or(options.scale_sd))).collect(),
         offset_sd: options.offset_sd,
         extrinsics,
@@ -202,7 +199,18 @@ fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Pri
             })
             .collect(),
         stature,
-    }
+    })
+}
+
+fn stature_prior(mechanism: &Mechanism, measured: f64) -> Result<StaturePrior> {
+    let (at_zero, by_scale) = height_by_scale(mechanism).ok_or_else(|| {
+        Error::input(
+            format_args!("--stature {measured}, with model `{}`", mechanism.skeleton().name),
+            "the model's height is not known: it has no marker on top of the head (`Head`, `HeadTop`, `Top.Head`, `Vertex`) or none on heels or toes",
+            "leave the stature out (in Config.toml or session.toml as well), or add such markers with --marker-set",
+        )
+    })?;
+    Ok(StaturePrior { at_zero, by_scale, measured, sd: STATURE_SD })
 }
 
 /// Whether a coordinate turns a body against ground.

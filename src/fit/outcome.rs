@@ -132,8 +132,9 @@ pub struct SessionFit {
     pub scale_groups: Vec<ScaleFit>,
     /// The offsets of observed markers with their deviations.
     pub offset_fits: Vec<OffsetFit>,
-    /// Standing height of the fitted model, metres.
-    pub height_m: f64,
+    /// Standing height of the fitted model, metres; `None` where the model has no marker on the crown or none on the feet to tell it by
+    /// (see [`crate::quality::default_height`]).
+    pub height_m: Option<f64>,
     /// Keypoint names by index, and the marker each observes.
     pub keypoints: Vec<(String, Option<MarkerId>)>,
     /// Cameras as calibrated, in the calibration's world.

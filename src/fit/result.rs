@@ -171,7 +171,7 @@ fn seen_in_part(session: &Session, problem: &Problem) -> Vec<String> {
     out
 }
 
-fn verdict(done: &Finished, problem: &Problem, height_m: f64) -> (Status, String) {
+fn verdict(done: &Finished, problem: &Problem, height_m: Option<f64>) -> (Status, String) {
     let factors = problem.all_scales(&done.parameters);
     if let Some((b, f)) =
         factors.0.iter().enumerate().find_map(|(b, f)| f.iter().find(|f| !HUMAN_FACTORS.contains(f)).map(|f| (b, *f)))
@@ -195,7 +195,7 @@ fn verdict(done: &Finished, problem: &Problem, height_m: f64) -> (Status, String
             ),
         );
     }
-    if !HUMAN_HEIGHT.contains(&height_m) {
+    if let Some(height_m) = height_m.filter(|h| !HUMAN_HEIGHT.contains(h)) {
         return (
             Status::Failed,
             format!(
@@ -209,7 +209,10 @@ fn verdict(done: &Finished, problem: &Problem, height_m: f64) -> (Status, String
     if done.converged {
         return (Status::Converged, "the objective can fall no further".into());
     }
-    (Status::Usable, "stopped at the iteration limit, before convergence; allow more iterations to be sure".into())
+    (
+        Status::Usable,
+        "stopped before convergence, at the iteration limit or where no step lowered the objective further".into(),
+    )
 }
 
 fn trial_figures(session: &Session, names: &(Vec<String>, Vec<String>), residuals: &[PixelResidual]) -> Reprojection {

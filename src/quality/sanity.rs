@@ -6,6 +6,30 @@ use crate::skeleton::{Offsets, Scales, Skeleton, UpAxis};
 /// Standing heights of people, toddlers to giants, metres.
 pub const HUMAN_HEIGHT: std::ops::Range<f64> = 0.7..2.6;
 
+/// Names of a marker on top of the head, as [`plain`] writes them: those of keypoint sets and gait laboratories. Markers that only
+/// tell of the head's whereabouts (its centre, its sides) are none of these.
+const CROWN: [&str; 8] = ["head", "headtop", "tophead", "topofhead", "headvertex", "vertex", "crown", "tophd"];
+
+/// Parts of names of markers at the level of the ground in standing, as [`plain`] writes them.
+const GROUND: [&str; 4] = ["heel", "toe", "calc", "sole"];
+
+/// Whole names of such markers.
+const GROUND_NAMES: [&str; 3] = ["cal", "rcal", "lcal"];
+
+/// Letters and digits in lower case: `Top.Head` and `top_head` are one.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+fn is_crown(name: &str) -> bool {
+    CROWN.contains(&plain(name).as_str())
+}
+
+fn is_on_ground(name: &str) -> bool {
+    let name = plain(name);
+    GROUND_NAMES.contains(&name.as_str()) || GROUND.iter().any(|part| name.contains(part))
+}
+
 /// Vertical component.
 fn up(skeleton: &Skeleton, v: &nalgebra::Vector3<f64>) -> f64 {
     match skeleton.up {
@@ -14,12 +38,19 @@ fn up(skeleton: &Skeleton, v: &nalgebra::Vector3<f64>) -> f64 {
     }
 }
 
-/// Vertical extent of the markers in the default pose: standing height where the model has markers on crown and heels. 0 without markers.
-pub fn default_height(skeleton: &Skeleton, scales: &Scales) -> f64 {
+/// Standing height, metres: from the lowest marker on heels and toes to the one on the crown, in the default pose, markers where
+/// the scaled model has them. Markers are known by name (`Head`, `HeadTop`, `Top.Head`, `Vertex`; `RHeel`, `L.Toe.Tip`, `r_calc`, …,
+/// in any case). `None` where the model has none on the crown, or none on the feet: how much of the person is above its highest
+/// marker is then not known.
+pub fn default_height(skeleton: &Skeleton, scales: &Scales) -> Option<f64> {
     let frame = default_frame(skeleton, scales);
-    let heights = frame.markers.iter().map(|m| up(skeleton, m));
-    let (low, high) = heights.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), h| (a.min(h), b.max(h)));
-    (high - low).max(0.0)
+    let heights = |of: fn(&str) -> bool| {
+        let markers = skeleton.markers.iter().zip(&frame.markers);
+        markers.filter(move |(m, _)| of(&m.name)).map(|(_, p)| up(skeleton, p))
+    };
+    let crown = heights(is_crown).reduce(f64::max)?;
+    let ground = heights(is_on_ground).reduce(f64::min)?;
+    Some(crown - ground)
 }
 
 fn default_frame(skeleton: &Skeleton, scales: &Scales) -> Frame {
@@ -31,18 +62,69 @@ fn default_frame(skeleton: &Skeleton, scales: &Scales) -> Frame {
 }
 
 /// [`default_height`] at scale parameters 0, and its derivative in each: exact as long as the same markers are highest and lowest.
-pub fn height_by_scale(mechanism: &Mechanism) -> (f64, Vec<f64>) {
+/// `None` where the height is not known.
+pub fn height_by_scale(mechanism: &Mechanism) -> Option<(f64, Vec<f64>)> {
     let groups = mechanism.groups().groups.len();
     let zero = vec![0.0; groups];
-    let at_zero = default_height(mechanism.skeleton(), &mechanism.scales(&zero));
+    let at_zero = default_height(mechanism.skeleton(), &mechanism.scales(&zero))?;
     let by_scale = (0..groups)
         .map(|g| {
             // Heights are linear in the factors; a small step keeps the extreme markers the same.
             let step = 1e-4;
             let mut p = zero.clone();
             p[g] = step;
-            (default_height(mechanism.skeleton(), &mechanism.scales(&p)) - at_zero) / step
+            Some((default_height(mechanism.skeleton(), &mechanism.scales(&p))? - at_zero) / step)
         })
-        .collect();
-    (at_zero, by_scale)
+        .collect::<Option<_>>()?;
+    Some((at_zero, by_scale))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::skeleton::read_model_str;
+
+    fn body() -> Skeleton {
+        read_model_str("body.osim", include_str!("../../data/body.osim")).unwrap()
+    }
+
+    #[test]
+    fn crowns_and_feet_by_name() {
+        for crown in ["Head", "HEAD", "HeadTop", "Top.Head", "top_head", "Vertex"] {
+            assert!(is_crown(crown), "{crown}");
+        }
+        for other in ["HeadCentre", "rfronthead", "Nose", "forehead", "Neck", "R_HJC"] {
+            assert!(!is_crown(other), "{other}");
+        }
+        for foot in ["RHeel", "L.Toe.Tip", "r_calc", "LCAL", "RBigToe", "lfourthtoe", "left_sole"] {
+            assert!(is_on_ground(foot), "{foot}");
+        }
+        for other in ["RAnkle", "LShoulder", "RMT5", "Head", "RHip", "CLAV", "cervical"] {
+            assert!(!is_on_ground(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_built_in_body_is_one_and_three_quarter_metres_tall() {
+        let mut body = body();
+        let height = default_height(&body, &Scales::ones(&body)).unwrap();
+        // Its markers are given to the millimetre.
+        assert!((height - 1.75).abs() < 0.002, "{height}");
+        // A hand stretched up makes nobody taller.
+        let hand = body.markers.iter().position(|m| m.name == "RHand").unwrap();
+        body.markers[hand].location.y += 10.0;
+        assert_eq!(default_height(&body, &Scales::ones(&body)), Some(height));
+    }
+
+    #[test]
+    fn without_crown_or_feet_the_height_is_not_known() {
+        let keep = |of: fn(&str) -> bool| {
+            let mut body = body();
+            body.markers.iter_mut().filter(|m| of(&m.name)).for_each(|m| m.name = format!("x_{}_x", m.name.len()));
+            default_height(&body, &Scales::ones(&body))
+        };
+        assert_eq!(keep(is_crown), None);
+        assert_eq!(keep(is_on_ground), None);
+        assert!(keep(|_| false).is_some());
+    }
 }

@@ -58,10 +58,25 @@ impl OutputFolder {
     /// # Errors
     /// [`Error::Output`], naming the file; files not yet put in place are then still what they were.
     pub fn write_set(&self, files: &[NewFile]) -> Result<Vec<PathBuf>> {
+        self.replace_set(files, &[])
+    }
+
+    /// The same for a set that takes the place of an earlier one: once all new files are complete on the disk, files of the names
+    /// in `old` that are not among the new ones are removed. `old` must be plain names; folders and what is not there stay as they are.
+    ///
+    /// # Errors
+    /// As for [`OutputFolder::write_set`], and where an old file cannot be removed.
+    pub fn replace_set(&self, files: &[NewFile], old: &[String]) -> Result<Vec<PathBuf>> {
         let staged = files
             .iter()
             .map(|file| Ok((file.name.as_str(), self.stage(&file.name, &file.content)?)))
             .collect::<Result<Vec<_>>>()?;
+        for name in old.iter().filter(|name| files.iter().all(|f| f.name != **name)) {
+            let path = self.path.join(name);
+            if fs::symlink_metadata(&path).is_ok_and(|m| !m.is_dir()) {
+                fs::remove_file(&path).map_err(|e| Error::output(&path, e))?;
+            }
+        }
         self.publish(staged)
     }
 

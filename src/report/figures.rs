@@ -1,7 +1,7 @@
 //! The few figures of a whole session that its summary, its page and its outcome share.
 
 use super::finite;
-use crate::fit::{CameraFit, SessionFit, TrialFit};
+use crate::fit::{CameraFit, OffsetFit, SessionFit, TrialFit};
 use crate::skeleton::{Coordinate, Motion};
 
 /// Median; the mean of the middle two where their number is even. `None` of nothing. Values must be numbers.
@@ -88,6 +88,19 @@ pub fn offsets_rms_mm(fit: &SessionFit) -> Option<f64> {
 pub fn most_moved(fit: &SessionFit) -> Option<&CameraFit> {
     let moved = |c: &CameraFit| c.translation_change_mm + 3000.0 * c.rotation_change_deg.to_radians();
     fit.cameras.iter().filter(|c| moved(c) > 0.0 && moved(c).is_finite()).max_by(|a, b| moved(a).total_cmp(&moved(b)))
+}
+
+/// Whether the fit held a camera as it was calibrated.
+pub fn held(camera: &CameraFit) -> bool {
+    // A rotation against itself is so much off by rounding.
+    let nothing = 1e-6;
+    camera.rotation_sd_deg.is_none() && camera.rotation_change_deg < nothing && camera.translation_change_mm < nothing
+}
+
+/// Whether all markers that keypoints observe are fixed to their bodies.
+pub fn all_markers_fixed(fit: &SessionFit) -> bool {
+    let fixed = |o: &OffsetFit| fit.skeleton.markers.get(o.marker.index()).is_some_and(|m| m.fixed);
+    !fit.offset_fits.is_empty() && fit.offset_fits.iter().all(fixed)
 }
 
 /// Names of the stale cameras.

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What a fit was made from: everything needed to make it again.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -137,6 +137,17 @@ impl FileEntry {
     pub fn new(file: &NewFile, what: impl Into<String>) -> Self {
         Self { name: file.name.clone(), what: what.into(), sha256: hex(&Sha256::digest(&file.content)) }
     }
+}
+
+/// Names of the files that an earlier run's manifest in the folder says it wrote; none where there is no manifest of ours. Only
+/// plain names: nothing outside the folder can be meant.
+pub(super) fn written_before(folder: &Path) -> Vec<String> {
+    let read = || -> Option<Manifest> { serde_json::from_slice(&fs::read(folder.join("manifest.json")).ok()?).ok() };
+    let is_plain = |name: &String| {
+        let mut parts = Path::new(name).components();
+        matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name.as_str())
+    };
+    read().map_or(Vec::new(), |m| m.files.into_iter().map(|f| f.name).filter(is_plain).collect())
 }
 
 impl Manifest {

@@ -82,7 +82,8 @@ impl Rendered {
 
 /// Writes everything a fit gives into a folder, and returns the paths of the files in the order they were put in place.
 ///
-/// A failed fit is written too, as far as it has numbers; `outcome.json` says that it failed.
+/// A failed fit is written too, as far as it has numbers; `outcome.json` says that it failed. Files that the folder's previous
+/// `manifest.json` names and this fit does not give are removed: what is in the folder belongs together.
 ///
 /// # Errors
 /// [`crate::Error::Output`]; nothing in the folder has then changed unless the folder failed between two renames, and even then
@@ -97,10 +98,11 @@ pub fn write_all(fit: &SessionFit, out: &OutputFolder, provenance: &Provenance) 
     rendered.add("report.html", html::page(fit, provenance), "the fit as one page for a browser; needs no network");
     let outcome = Outcome::new(fit, &stems, started.elapsed().as_secs_f64());
     rendered.add("outcome.json", outcome.to_json(), "status, errors, scales, offsets, cameras and times, for programs");
+    let old = manifest::written_before(out.path());
     let Rendered { mut files, entries, absent } = rendered;
     let manifest = Manifest::new(&fit.name, provenance, entries, absent);
     files.push(NewFile { name: "manifest.json".into(), content: manifest.to_json().into_bytes() });
-    out.write_set(&files)
+    out.replace_set(&files, &old)
 }
 
 fn trials(fit: &SessionFit, stems: &[String], rendered: &mut Rendered) {
@@ -204,6 +206,42 @@ mod tests {
     }
 
     #[test]
+    fn files_of_an_earlier_fit_go_and_nothing_else_does() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("out");
+        let outside = place.path().join("outside");
+        fs::write(&outside, "mine").unwrap();
+        write(&sample::session(), &folder);
+        fs::write(folder.join("notes.txt"), "mine").unwrap();
+        // A manifest may say anything: only plain names of files in its own folder count.
+        let path = folder.join("manifest.json");
+        let text = fs::read_to_string(&path).unwrap();
+        let mut manifest: manifest::Manifest = serde_json::from_str(&text).unwrap();
+        let entry = manifest.files[0].clone();
+        for name in ["../outside", outside.to_str().unwrap(), "sub", ".", "", "never was"] {
+            manifest.files.push(FileEntry { name: name.into(), ..entry.clone() });
+        }
+        fs::create_dir(folder.join("sub")).unwrap();
+        fs::write(&path, manifest.to_json()).unwrap();
+
+        let mut one = sample::session();
+        let gone = one.trials.remove(0);
+        assert!(folder.join(format!("{}.mot", gone.name)).is_file());
+        let paths = write(&one, &folder);
+        let mut expected: Vec<_> = paths.iter().map(|p| p.file_name().unwrap().to_owned()).collect();
+        expected.extend(["notes.txt".into(), "sub".into()]);
+        expected.sort();
+        let mut found: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+        found.sort();
+        assert_eq!(found, expected);
+        assert_eq!(fs::read_to_string(outside).unwrap(), "mine");
+        // Something else's manifest names nothing.
+        fs::write(&path, r#"{"files": [{"name": "notes.txt"}]}"#).unwrap();
+        write(&one, &folder);
+        assert!(folder.join("notes.txt").is_file());
+    }
+
+    #[test]
     fn a_failed_fit_is_written_as_far_as_it_goes() {
         let nan = f64::NAN;
         let mut broken = sample::session();
@@ -222,7 +260,7 @@ mod tests {
         broken.offset_fits[0].offset.x = nan;
         broken.cameras[0].rotation_change_deg = nan;
         broken.rig[1].camera_from_world.translation.x = nan;
-        broken.height_m = nan;
+        broken.height_m = Some(nan);
         broken.cost_history[3] = nan;
         broken.timings.solve = nan;
         let mut no_trials = sample::empty();

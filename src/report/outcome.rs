@@ -44,7 +44,7 @@ pub struct Outcome {
     pub offsets_sd_mm: BTreeMap<String, [Option<f64>; 3]>,
     /// Root mean square length of the offsets.
     pub offsets_rms_mm: Option<f64>,
-    /// Standing height of the fitted model.
+    /// Standing height of the fitted model, metres; `null` where it has no markers on crown and feet to tell it by.
     pub height_m: Option<f64>,
     /// Rotation taking the calibration's world, in which cameras are, to the model's ground, in which everything else is.
     pub ground_from_world_quat_wxyz: [f64; 4],
@@ -175,7 +175,7 @@ impl Outcome {
             offsets_mm: fit.offset_fits.iter().map(|o| (o.name.clone(), mm(&o.offset))).collect(),
             offsets_sd_mm: fit.offset_fits.iter().map(|o| (o.name.clone(), mm(&o.sd))).collect(),
             offsets_rms_mm: super::figures::offsets_rms_mm(fit),
-            height_m: finite(fit.height_m),
+            height_m: fit.height_m.and_then(finite),
             ground_from_world_quat_wxyz: {
                 let q = UnitQuaternion::from_rotation_matrix(&fit.ground_from_world);
                 [q.w, q.i, q.j, q.k]
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn what_is_no_number_is_null() {
         let mut fit = sample::session();
-        fit.height_m = f64::NAN;
+        fit.height_m = Some(f64::NAN);
         fit.trials[0].reprojection.all.median_mm = f64::INFINITY;
         fit.trials[0].noise_px[0][0] = Some(f64::NAN);
         fit.offset_fits[0].sd.x = f64::NAN;

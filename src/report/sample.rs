@@ -317,7 +317,7 @@ pub fn session() -> SessionFit {
             })
             .collect(),
         offset_fits,
-        height_m: 1.734,
+        height_m: Some(1.734),
         keypoints: KEYPOINTS
             .iter()
             .map(|(name, ..)| ((*name).to_owned(), skeleton.marker(name)))
@@ -363,6 +363,6 @@ pub fn empty() -> SessionFit {
     fit.scale_groups.clear();
     fit.offset_fits.clear();
     fit.cost_history.clear();
-    fit.height_m = f64::NAN;
+    fit.height_m = None;
     fit
 }

@@ -1,6 +1,6 @@
 //! What a fit gave, in ten lines of plain words: the end of a command's output, and the head of the page.
 
-use super::figures::{angles, most_moved, offsets_rms_mm, overall, stale};
+use super::figures::{all_markers_fixed, angles, held, most_moved, offsets_rms_mm, overall, stale};
 use super::finite;
 use crate::fit::{SessionFit, Status};
 use std::path::Path;
@@ -52,7 +52,7 @@ pub fn lines(fit: &SessionFit) -> Vec<Line> {
         },
         Line { label: "Result", text: format!("{} – {}", status_word(fit.status), fit.reason) },
         Line { label: "Error", text: error_line(fit) },
-        Line { label: "Height", text: format!("{} standing", quantity(Some(fit.height_m), 2, " m")) },
+        Line { label: "Height", text: height_line(fit) },
         Line { label: "Body", text: body_line(fit) },
         Line { label: "Angles", text: angles_line(fit) },
         Line { label: "Cameras", text: camera_line(fit) },
@@ -60,13 +60,11 @@ pub fn lines(fit: &SessionFit) -> Vec<Line> {
     let stale = stale(fit);
     if !stale.is_empty() {
         let (what, it) = if stale.len() == 1 { ("calibration looks", "it") } else { ("calibrations look", "them") };
-        lines.push(Line {
-            label: "Stale",
-            text: format!(
-                "{}: {what} stale; recalibrate {it}, or go on with the refined cameras.toml",
-                stale.join(", ")
-            ),
-        });
+        let advice = match fit.cameras.iter().filter(|c| c.stale).any(held) {
+            true => "fit again with refined cameras (the default), or calibrate again".into(),
+            false => format!("recalibrate {it}, or go on with the refined cameras.toml"),
+        };
+        lines.push(Line { label: "Stale", text: format!("{}: {what} stale; {advice}", stale.join(", ")) });
     }
     if !fit.warnings.is_empty() {
         let more =
@@ -89,12 +87,22 @@ fn error_line(fit: &SessionFit) -> String {
     text
 }
 
+fn height_line(fit: &SessionFit) -> String {
+    match fit.height_m.and_then(finite) {
+        Some(height) => format!("{height:.2} m standing"),
+        None => "not known: the model has no markers on crown and feet".into(),
+    }
+}
+
 fn body_line(fit: &SessionFit) -> String {
     let factors: Vec<f64> = fit.scale_groups.iter().filter_map(|s| finite(s.factor)).collect();
     let scales = match (factors.iter().copied().reduce(f64::min), factors.iter().copied().reduce(f64::max)) {
         (Some(low), Some(high)) => format!("segments {low:.2} to {high:.2} times the model's"),
         _ => "segments as in the model".into(),
     };
+    if all_markers_fixed(fit) {
+        return format!("{scales}; its markers are fixed");
+    }
     match offsets_rms_mm(fit) {
         Some(rms) => format!("{scales}; markers moved by {rms:.0} mm (root mean square)"),
         None => scales,
@@ -163,6 +171,32 @@ mod tests {
         ] {
             assert!(text.contains(said), "{said} in\n{text}");
         }
+    }
+
+    #[test]
+    fn held_cameras_are_not_called_refined() {
+        let mut fit = sample::session();
+        assert!(summary(&fit, None).contains("go on with the refined cameras.toml"));
+        fit.cameras.iter_mut().for_each(|c| {
+            (c.rotation_change_deg, c.translation_change_mm) = (0.0, 0.0);
+            (c.rotation_sd_deg, c.translation_sd_mm) = (None, None);
+        });
+        fit.warnings.clear();
+        let text = summary(&fit, None);
+        assert!(!text.contains("cameras.toml"), "{text}");
+        assert!(text.contains("fit again with refined cameras (the default), or calibrate again"), "{text}");
+    }
+
+    #[test]
+    fn fixed_markers_and_an_unknown_height_are_said_to_be() {
+        let mut fit = sample::session();
+        assert!(summary(&fit, None).contains("markers moved by"));
+        fit.skeleton.markers.iter_mut().for_each(|m| m.fixed = true);
+        fit.offset_fits.iter_mut().for_each(|o| o.offset.fill(0.0));
+        fit.height_m = None;
+        let text = summary(&fit, None);
+        assert!(text.contains("its markers are fixed") && !text.contains("moved by 0 mm"), "{text}");
+        assert!(text.contains("Height   not known: "), "{text}");
     }
 
     #[test]

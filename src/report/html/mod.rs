@@ -13,7 +13,7 @@ mod plot;
 mod scene;
 mod text;
 
-use super::figures::offsets_rms_mm;
+use super::figures::{all_markers_fixed, held, offsets_rms_mm};
 use super::manifest::Provenance;
 use super::summary::{lines, status_word};
 use super::{VERSION, finite};
@@ -141,7 +141,8 @@ fn coordinates(out: &mut String, fit: &SessionFit) {
 fn errors(out: &mut String, fit: &SessionFit) {
     out.push_str(
         "<section><h2>Reprojection error</h2><p class=note>Medians: <span class=swatch>○</span> at the starting point, cameras as calibrated; \
-         ● after the fit. The noise level is what the solver found each camera's keypoint to scatter by; darker is noisier.</p>",
+         ● after the fit. The noise level is what the solver found each camera's keypoint to scatter by; darker is noisier. \
+         Where cameras are refined, these levels are drawn strongly to a common one.</p>",
     );
     for (i, trial) in fit.trials.iter().enumerate() {
         trial_open(out, trial, i);
@@ -162,17 +163,25 @@ fn errors(out: &mut String, fit: &SessionFit) {
 fn subject(out: &mut String, fit: &SessionFit) {
     let _ = write!(
         out,
-        "<section><h2>Subject</h2><p>Standing height of the fitted model: <b>{} m</b>.</p><div class=columns><div><h3>Scales</h3>\
+        "<section><h2>Subject</h2><p>Standing height of the fitted model: {}.</p><div class=columns><div><h3>Scales</h3>\
          <p class=note>1 is the model as it came. Lines are ±2 sd.</p>",
-        number(Some(fit.height_m), 3)
+        match fit.height_m.and_then(finite) {
+            Some(height) => format!("<b>{} m</b>", number(Some(height), 3)),
+            None => "not known, for it has no markers on crown and feet".into(),
+        }
     );
     body::scales(out, fit);
-    let _ = write!(
-        out,
-        "</div><div><h3>Marker offsets</h3><p class=note>From where the scaled model has the marker, in its body's axes; root mean square {} mm.</p>",
-        number(offsets_rms_mm(fit), 1)
-    );
-    body::offsets(out, fit);
+    out.push_str("</div><div><h3>Marker offsets</h3>");
+    if all_markers_fixed(fit) {
+        out.push_str("<p class=none>The model's markers are fixed.</p>");
+    } else {
+        let _ = write!(
+            out,
+            "<p class=note>From where the scaled model has the marker, in its body's axes; root mean square {} mm.</p>",
+            number(offsets_rms_mm(fit), 1)
+        );
+        body::offsets(out, fit);
+    }
     out.push_str("</div></div></section>");
 }
 
@@ -191,8 +200,7 @@ fn cameras(out: &mut String, fit: &SessionFit) {
     let moved = largest(&|c| c.translation_change_mm);
     for c in &fit.cameras {
         let share = |value: f64, largest: f64| if value.is_finite() { (value / largest).clamp(0.0, 1.0) } else { 0.0 };
-        let held = c.rotation_sd_deg.is_none() && c.rotation_change_deg == 0.0 && c.translation_change_mm == 0.0;
-        let verdict = match (c.stale, held) {
+        let verdict = match (c.stale, held(c)) {
             (true, _) => "<span class=stale>▲ stale</span>",
             (false, true) => "held as calibrated",
             (false, false) => "agrees",
