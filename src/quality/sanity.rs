@@ -10,11 +10,14 @@ pub const HUMAN_HEIGHT: std::ops::Range<f64> = 0.7..2.6;
 /// tell of the head's whereabouts (its centre, its sides) are none of these.
 const CROWN: [&str; 8] = ["head", "headtop", "tophead", "topofhead", "headvertex", "vertex", "crown", "tophd"];
 
-/// Parts of names of markers at the level of the ground in standing, as [`plain`] writes them.
-const GROUND: [&str; 4] = ["heel", "toe", "calc", "sole"];
+/// Parts of names of markers low on the foot, as [`plain`] writes them.
+const FOOT: [&str; 3] = ["heel", "toe", "calc"];
 
 /// Whole names of such markers.
-const GROUND_NAMES: [&str; 3] = ["cal", "rcal", "lcal"];
+const FOOT_NAMES: [&str; 3] = ["cal", "rcal", "lcal"];
+
+/// Height of a marker on the smallest toe, commonly the lowest of a foot, above the ground, metres: that of the built-in body.
+const TOE: f64 = 0.013;
 
 /// Letters and digits in lower case: `Top.Head` and `top_head` are one.
 fn plain(name: &str) -> String {
@@ -25,9 +28,11 @@ fn is_crown(name: &str) -> bool {
     CROWN.contains(&plain(name).as_str())
 }
 
-fn is_on_ground(name: &str) -> bool {
+/// How far the ground is below a marker in standing, if its name says so, metres.
+fn above_ground(name: &str) -> Option<f64> {
     let name = plain(name);
-    GROUND_NAMES.contains(&name.as_str()) || GROUND.iter().any(|part| name.contains(part))
+    let on_foot = FOOT_NAMES.contains(&name.as_str()) || FOOT.iter().any(|part| name.contains(part));
+    if name.contains("sole") { Some(0.0) } else { on_foot.then_some(TOE) }
 }
 
 /// Vertical component.
@@ -38,18 +43,15 @@ fn up(skeleton: &Skeleton, v: &nalgebra::Vector3<f64>) -> f64 {
     }
 }
 
-/// Standing height, metres: from the lowest marker on heels and toes to the one on the crown, in the default pose, markers where
-/// the scaled model has them. Markers are known by name (`Head`, `HeadTop`, `Top.Head`, `Vertex`; `RHeel`, `L.Toe.Tip`, `r_calc`, …,
-/// in any case). `None` where the model has none on the crown, or none on the feet: how much of the person is above its highest
+/// Standing height, metres: from the ground, 13 mm below the lowest marker on heels and toes (at one on the sole), to the marker on
+/// the crown, in the default pose, markers where the scaled model has them. Markers are known by name (`Head`, `HeadTop`,
+/// `Top.Head`, `Vertex`; `RHeel`, `L.Toe.Tip`, `r_calc`, …, in any case). `None` where the model has none on the crown, or none on the feet: how much of the person is above its highest
 /// marker is then not known.
 pub fn default_height(skeleton: &Skeleton, scales: &Scales) -> Option<f64> {
     let frame = default_frame(skeleton, scales);
-    let heights = |of: fn(&str) -> bool| {
-        let markers = skeleton.markers.iter().zip(&frame.markers);
-        markers.filter(move |(m, _)| of(&m.name)).map(|(_, p)| up(skeleton, p))
-    };
-    let crown = heights(is_crown).reduce(f64::max)?;
-    let ground = heights(is_on_ground).reduce(f64::min)?;
+    let heights = || skeleton.markers.iter().zip(&frame.markers).map(|(m, p)| (m.name.as_str(), up(skeleton, p)));
+    let crown = heights().filter(|(name, _)| is_crown(name)).map(|(_, height)| height).reduce(f64::max)?;
+    let ground = heights().filter_map(|(name, height)| Some(height - above_ground(name)?)).reduce(f64::min)?;
     Some(crown - ground)
 }
 
@@ -96,20 +98,21 @@ mod tests {
         for other in ["HeadCentre", "rfronthead", "Nose", "forehead", "Neck", "R_HJC"] {
             assert!(!is_crown(other), "{other}");
         }
-        for foot in ["RHeel", "L.Toe.Tip", "r_calc", "LCAL", "RBigToe", "lfourthtoe", "left_sole"] {
-            assert!(is_on_ground(foot), "{foot}");
+        for foot in ["RHeel", "L.Toe.Tip", "r_calc", "LCAL", "RBigToe", "lfourthtoe"] {
+            assert_eq!(above_ground(foot), Some(TOE), "{foot}");
         }
         for other in ["RAnkle", "LShoulder", "RMT5", "Head", "RHip", "CLAV", "cervical"] {
-            assert!(!is_on_ground(other), "{other}");
+            assert_eq!(above_ground(other), None, "{other}");
         }
+        assert_eq!(above_ground("left_sole"), Some(0.0));
     }
 
     #[test]
     fn the_built_in_body_is_one_and_three_quarter_metres_tall() {
         let mut body = body();
         let height = default_height(&body, &Scales::ones(&body)).unwrap();
-        // Its markers are given to the millimetre.
-        assert!((height - 1.75).abs() < 0.002, "{height}");
+        // Its crown is 1.75 m above its ground, and its markers are given to the millimetre.
+        assert!((height - 1.75).abs() < 0.001, "{height}");
         // A hand stretched up makes nobody taller.
         let hand = body.markers.iter().position(|m| m.name == "RHand").unwrap();
         body.markers[hand].location.y += 10.0;
@@ -124,7 +127,7 @@ mod tests {
             default_height(&body, &Scales::ones(&body))
         };
         assert_eq!(keep(is_crown), None);
-        assert_eq!(keep(is_on_ground), None);
+        assert_eq!(keep(|name| above_ground(name).is_some()), None);
         assert!(keep(|_| false).is_some());
     }
 }
