@@ -237,10 +237,10 @@ fn a_squat_made_with_opensim() {
         // Scale factors are isotropic here, the truth's axes differ by 5 %; offsets of 10 mm per axis are 16 mm long, known to half of it.
         assert!(e.scale_error <= 0.045, "{}", e.scale_error);
         assert!(e.offset_error_mm <= 12.0, "{}", e.offset_error_mm);
-        // A centimetre on segments of 0.3 to 0.4 m is 2°. The arm's own rotation, which this model leaves without limits, shows only
+        // A centimetre on segments of 0.3 to 0.4 m is 2°; on the pelvis, whose markers are 0.1 m from the hips' axis, 6°, and the hip's angle takes the pelvis' error over. The arm's own rotation, which this model leaves without limits, shows only
         // where the elbow is bent; it must neither wind up nor drag the elbow along.
         for (joint, limit_deg) in
-            [("hip_flexion", 4.0), ("knee_angle", 4.0), ("arm_flex", 4.0), ("elbow_flex", 5.0), ("arm_rot", 20.0)]
+            [("hip_flexion", 6.0), ("knee_angle", 4.0), ("arm_flex", 4.0), ("elbow_flex", 5.0), ("arm_rot", 20.0)]
         {
             for side in ["r", "l"] {
                 let name = format!("{joint}_{side}");
