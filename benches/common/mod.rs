@@ -119,6 +119,7 @@ pub fn problem(made: &Synthetic) -> (Problem, Parameters) {
     };
     let problem = Problem {
         priors: Priors {
+            gauge: kinefit::fit::FitOptions::default().gauge,
             scales: vec![(0.0, fit.scale_sd); parameters.scales.len()],
             offset_sd: fit.offset_sd,
             extrinsics: fit.extrinsics,
