@@ -8,7 +8,7 @@
 
 mod common;
 
-use kinefit::fit_session;
+use kinefit::fit::{Status, fit_session};
 use serde::{Deserialize, Serialize};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -57,6 +57,9 @@ fn one(frames: usize, rate_hz: f64) -> Figures {
     let before_mb = peak_mb();
     let cpu_before = cpu_s();
     let fit = fit_session(&session, &common::fit_options()).expect("a session that can be fitted");
+    if fit.status != Status::Converged {
+        eprintln!("{}: {}", session.name, fit.reason);
+    }
     Figures {
         frames,
         detections,
