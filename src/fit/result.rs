@@ -5,7 +5,7 @@ use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFi
 use crate::camera::Camera;
 use crate::kinematics::{Frame, forward};
 use crate::math::so3;
-use crate::quality::{HUMAN_HEIGHT, Reprojection, default_height, reprojection};
+use crate::quality::{HUMAN_HEIGHT, Reprojection, default_height, median, reprojection};
 use crate::session::Session;
 use crate::skeleton::{Rotor, Skeleton};
 use crate::solve::{Parameters, PixelResidual, Problem, Uncertainty};
@@ -135,11 +135,14 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     }
 }
 
-/// Sizes of people's segments relative to a model of an adult, toddlers to giants, and then some for the model.
-const HUMAN_FACTORS: std::ops::Range<f64> = 0.35..1.8;
+/// Sizes of people's segments relative to a model of an adult, from a child of four to a giant.
+const HUMAN_FACTORS: std::ops::Range<f64> = 0.5..1.7;
 
 /// Marker offsets beyond this, root mean square, belong to other markers, metres.
 const MAX_OFFSETS: f64 = 0.1;
+
+/// Half of the cameras turned by more than this are no stale cameras but another calibration, degrees.
+const MAX_TYPICAL_TURN_DEG: f64 = 4.0;
 
 /// A trial whose subject is seen in a smaller share of its frames is spoken of.
 const WELL_SEEN: f64 = 0.9;
@@ -192,6 +195,18 @@ fn verdict(done: &Finished, problem: &Problem, height_m: Option<f64>) -> (Status
             format!(
                 "markers had to be moved by {:.0} mm (root mean square) to fit; they are not the keypoints of this set: look at the keypoint set and at the model's marker set",
                 rms * 1e3
+            ),
+        );
+    }
+    // The rig as a whole is known: when most cameras had to turn far, the calibration is not that of these images.
+    let mut turns: Vec<f64> =
+        camera_fits(problem, &done.parameters, None).iter().map(|c| c.rotation_change_deg).collect();
+    let typical = median(&mut turns);
+    if typical > MAX_TYPICAL_TURN_DEG {
+        return (
+            Status::Failed,
+            format!(
+                "most cameras had to be turned by {typical:.0}° or more: the calibration does not belong to these images; look at the images' size against the calibration's, and at the order of the cameras"
             ),
         );
     }
