@@ -101,7 +101,7 @@ fn a_camera_that_drops_out_half_way() {
 
 #[test]
 fn twenty_percent_gross_outliers() {
-    let options = SyntheticOptions { seed: 15, outlier_share: 0.2, ..Default::default() };
+    let options = SyntheticOptions { seed: 15, outlier_share: 0.2, outlier_px: 80.0, ..Default::default() };
     recovered(&options, 0.8);
 }
 

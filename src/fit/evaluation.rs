@@ -2,7 +2,6 @@
 
 use super::SessionFit;
 use crate::quality::{FittedCoordinate, FittedData, FittedOffset, FittedRotor, FittedTrial};
-use crate::skeleton::Motion;
 
 impl SessionFit {
     /// Everything that has a truth, by name.
@@ -10,15 +9,7 @@ impl SessionFit {
         let skeleton = &self.skeleton;
         let deviations = self.trials.iter().any(|t| t.q_sd.iter().flatten().any(Option::is_some));
         FittedData {
-            coordinates: skeleton
-                .coordinates
-                .iter()
-                .map(|c| FittedCoordinate {
-                    name: c.name.clone(),
-                    rotational: c.motion == Motion::Rotational,
-                    limited: c.range.is_some(),
-                })
-                .collect(),
+            coordinates: FittedCoordinate::of_model(skeleton),
             rotors: FittedRotor::of_model(skeleton),
             markers: skeleton.markers.iter().map(|m| m.name.clone()).collect(),
             scales: skeleton

@@ -1,7 +1,7 @@
 //! What a fit gave, by name: what is compared with a truth or with another fit.
 
 use crate::camera::Rig;
-use crate::skeleton::{CoordinateId, Rotor, Skeleton};
+use crate::skeleton::{Coordinate, CoordinateId, Motion, Rotor, Skeleton};
 use nalgebra::{Rotation3, Unit, Vector3};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,6 +47,18 @@ pub struct FittedRotor {
     pub coordinates: [usize; 3],
     /// Axes, of unit length, one after the other.
     pub axes: [[f64; 3]; 3],
+}
+
+impl FittedCoordinate {
+    /// The coordinates of a model, in its order.
+    pub fn of_model(skeleton: &Skeleton) -> Vec<Self> {
+        let of = |c: &Coordinate| Self {
+            name: c.name.clone(),
+            rotational: c.motion == Motion::Rotational,
+            limited: c.range.is_some(),
+        };
+        skeleton.coordinates.iter().map(of).collect()
+    }
 }
 
 impl FittedRotor {

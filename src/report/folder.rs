@@ -6,7 +6,7 @@ use super::outcome::{FORMAT, Outcome, TrialOutcome};
 use crate::camera::calibration;
 use crate::error::{Error, Result};
 use crate::quality::{FittedCoordinate, FittedData, FittedOffset, FittedRotor, FittedTrial};
-use crate::skeleton::{Motion, Skeleton, read_model};
+use crate::skeleton::{Skeleton, read_model};
 use nalgebra::{Quaternion, UnitQuaternion, Vector3};
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +43,7 @@ pub fn read_folder(folder: &Path) -> Result<FittedData> {
     trials.iter_mut().for_each(|trial| to_radians(trial, &skeleton));
     let [w, x, y, z] = outcome.ground_from_world_quat_wxyz;
     Ok(FittedData {
-        coordinates: coordinates(&skeleton),
+        coordinates: FittedCoordinate::of_model(&skeleton),
         rotors: FittedRotor::of_model(&skeleton),
         markers,
         scales: outcome.body_scales.into_iter().filter_map(|(name, s)| Some((name, all(s)?))).collect(),
@@ -91,18 +91,6 @@ fn model(folder: &Path, columns: &[String]) -> Result<Skeleton> {
         }
     }
     Err(Error::file(folder, "holds no model whose coordinates are those of the motion files", ADVICE))
-}
-
-fn coordinates(skeleton: &Skeleton) -> Vec<FittedCoordinate> {
-    skeleton
-        .coordinates
-        .iter()
-        .map(|c| FittedCoordinate {
-            name: c.name.clone(),
-            rotational: c.motion == Motion::Rotational,
-            limited: c.range.is_some(),
-        })
-        .collect()
 }
 
 /// From the files' degrees.
