@@ -13,12 +13,8 @@
 //! Everything is factored in place: of a long trial's border there is one copy. Work is cut into pieces of fixed
 //! size and every sum is taken in a fixed order, so that results do not depend on the number of threads.
 
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::cholesky::llt::factor::{LltParams, LltRegularization, cholesky_in_place, cholesky_in_place_scratch};
-use faer::linalg::matmul::matmul;
-use faer::linalg::matmul::triangular::{BlockStructure, matmul as matmul_triangular};
-use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
-use faer::{Accum, MatMut, MatRef, Par, Spec};
+use super::dense;
+use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -130,33 +126,23 @@ impl BlockBanded {
     /// Cholesky factorisation in place; on failure, the row at which it stopped.
     fn factor(&mut self) -> Result<(), usize> {
         let (n, p, len) = (self.block, self.bandwidth, self.panel_len());
-        let mut memory =
-            MemBuffer::new(cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::<LltParams, f64>::default()));
+        let mut workspace = dense::CholeskyWorkspace::new(n);
         for j in 0..self.blocks {
             let rows = self.below(j);
             let (head, tail) = self.data.split_at_mut((j + 1) * len);
             let panel = MatMut::from_column_major_slice_mut(&mut head[j * len..], (p + 1) * n, n);
             let (mut diagonal, below) = panel.split_at_row_mut(n);
             let mut below = below.subrows_mut(0, rows);
-            cholesky_in_place(
-                diagonal.as_mut(),
-                LltRegularization::default(),
-                Par::Seq,
-                MemStack::new(&mut memory),
-                Spec::<LltParams, f64>::default(),
-            )
-            .map_err(|e| match e {
-                faer::linalg::cholesky::llt::factor::LltError::NonPositivePivot { index } => j * n + index,
-            })?;
+            dense::cholesky(diagonal.as_mut(), &mut workspace).map_err(|row| j * n + row)?;
             // L_ij = A_ij·L_jj⁻ᵀ, that is L_jj·L_ijᵀ = A_ijᵀ.
-            solve_lower_triangular_in_place(diagonal.as_ref(), below.as_mut().transpose_mut(), Par::Seq);
+            dense::solve_lower(diagonal.as_ref(), below.as_mut().transpose_mut());
             let below = below.as_ref();
             for d in 1..=rows / n {
                 let target = &mut tail[(d - 1) * len..d * len];
                 let target = MatMut::from_column_major_slice_mut(target, (p + 1) * n, n);
                 let left = below.subrows((d - 1) * n, rows - (d - 1) * n);
                 let right = below.subrows((d - 1) * n, n);
-                matmul(target.subrows_mut(0, left.nrows()), Accum::Add, left, right.transpose(), -1.0, Par::Seq);
+                dense::subtract_product(target.subrows_mut(0, left.nrows()), left, right.transpose());
             }
         }
         Ok(())
@@ -170,9 +156,9 @@ impl BlockBanded {
             let panel = self.panel(j);
             let (_, rest) = x.as_mut().split_at_row_mut(j * n);
             let (mut here, rest) = rest.split_at_row_mut(n);
-            solve_lower_triangular_in_place(panel.subrows(0, n), here.as_mut(), Par::Seq);
+            dense::solve_lower(panel.subrows(0, n), here.as_mut());
             if rows > 0 {
-                matmul(rest.subrows_mut(0, rows), Accum::Add, panel.subrows(n, rows), here.as_ref(), -1.0, Par::Seq);
+                dense::subtract_product(rest.subrows_mut(0, rows), panel.subrows(n, rows), here.as_ref());
             }
         }
     }
@@ -187,9 +173,9 @@ impl BlockBanded {
             let (mut here, rest) = rest.split_at_row_mut(n);
             if rows > 0 {
                 let rest = rest.as_ref().subrows(0, rows);
-                matmul(here.as_mut(), Accum::Add, panel.subrows(n, rows).transpose(), rest, -1.0, Par::Seq);
+                dense::subtract_product(here.as_mut(), panel.subrows(n, rows).transpose(), rest);
             }
-            solve_upper_triangular_in_place(panel.subrows(0, n).transpose(), here, Par::Seq);
+            dense::solve_upper(panel.subrows(0, n).transpose(), here);
         }
     }
 
@@ -205,13 +191,13 @@ impl BlockBanded {
             let l = panel.subrows(0, n);
             // Z_jj = L_jj⁻ᵀ L_jj⁻¹ to begin with.
             let mut inverse = faer::Mat::<f64>::identity(n, n);
-            solve_lower_triangular_in_place(l, inverse.as_mut(), Par::Seq);
-            solve_upper_triangular_in_place(l.transpose(), inverse.as_mut(), Par::Seq);
+            dense::solve_lower(l, inverse.as_mut());
+            dense::solve_upper(l.transpose(), inverse.as_mut());
             if rows > 0 {
                 // G = L_below·L_jj⁻¹, and the square of Z that the band of the blocks below covers.
                 let mut g = g.as_mut().subrows_mut(0, rows);
                 g.copy_from(panel.subrows(n, rows));
-                solve_upper_triangular_in_place(l.transpose(), g.as_mut().transpose_mut(), Par::Seq);
+                dense::solve_upper(l.transpose(), g.as_mut().transpose_mut());
                 let mut window = window.as_mut().submatrix_mut(0, 0, rows, rows);
                 for c in 0..rows / n {
                     let source = z.panel(j + 1 + c);
@@ -228,9 +214,9 @@ impl BlockBanded {
                 let target = MatMut::from_column_major_slice_mut(target, (p + 1) * n, n);
                 let (mut top, below) = target.split_at_row_mut(n);
                 let mut below = below.subrows_mut(0, rows);
-                matmul(below.as_mut(), Accum::Replace, window.as_ref(), g.as_ref(), -1.0, Par::Seq);
+                dense::negative_product(below.as_mut(), window.as_ref(), g.as_ref());
                 top.copy_from(&inverse);
-                matmul(top.as_mut(), Accum::Add, g.as_ref().transpose(), below.as_ref(), -1.0, Par::Seq);
+                dense::subtract_product(top.as_mut(), g.as_ref().transpose(), below.as_ref());
                 // Like every Riccati recursion this one has an unstable antisymmetric mode, which rounding feeds.
                 for c in 0..n {
                     for r in 0..c {
@@ -358,21 +344,9 @@ impl Arrow {
                     let y = band.border(columns);
                     let (yi, yj) = (y.subcols(i * COLUMN_CHUNK, width(i)), y.subcols(j * COLUMN_CHUNK, width(j)));
                     if i == j {
-                        let lower = BlockStructure::TriangularLower;
-                        let full = BlockStructure::Rectangular;
-                        matmul_triangular(
-                            s.as_mut(),
-                            lower,
-                            Accum::Add,
-                            yi.transpose(),
-                            full,
-                            yj,
-                            full,
-                            -1.0,
-                            Par::Seq,
-                        );
+                        dense::subtract_product_lower(s.as_mut(), yi.transpose(), yj);
                     } else {
-                        matmul(s.as_mut(), Accum::Add, yi.transpose(), yj, -1.0, Par::Seq);
+                        dense::subtract_product(s.as_mut(), yi.transpose(), yj);
                     }
                 }
                 s
@@ -393,7 +367,7 @@ impl Arrow {
             let rhs = MatRef::from_column_major_slice(&band.rhs, band.rhs.len(), 1);
             let reduced = MatMut::from_column_major_slice_mut(&mut self.corner_rhs, columns, 1);
             if columns > 0 {
-                matmul(reduced, Accum::Add, y.transpose(), rhs, -1.0, Par::Seq);
+                dense::subtract_product(reduced, y.transpose(), rhs);
             }
         }
         let schur = SchurComplement { order: columns, matrix: self.corner, vector: self.corner_rhs, cost };
@@ -425,15 +399,9 @@ impl EliminatedBands {
         let n = schur.order;
         let mut corner = schur.matrix;
         if n > 0 {
-            let params = Spec::<LltParams, f64>::default;
-            let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(n, Par::Seq, params()));
             let matrix = MatMut::from_column_major_slice_mut(&mut corner, n, n);
-            cholesky_in_place(matrix, LltRegularization::default(), Par::Seq, MemStack::new(&mut memory), params())
-                .map_err(|e| match e {
-                    faer::linalg::cholesky::llt::factor::LltError::NonPositivePivot { index } => {
-                        NonPositivePivot { place: Part::Border, index }
-                    }
-                })?;
+            dense::cholesky(matrix, &mut dense::CholeskyWorkspace::new(n))
+                .map_err(|index| NonPositivePivot { place: Part::Border, index })?;
         }
         Ok(ArrowFactor { bands: self.bands, corner, corner_rhs: schur.vector })
     }
@@ -450,8 +418,8 @@ impl ArrowFactor {
         let mut border = self.corner_rhs.clone();
         if columns > 0 {
             let mut s = MatMut::from_column_major_slice_mut(&mut border, columns, 1);
-            solve_lower_triangular_in_place(self.corner(), s.as_mut(), Par::Seq);
-            solve_upper_triangular_in_place(self.corner().transpose(), s, Par::Seq);
+            dense::solve_lower(self.corner(), s.as_mut());
+            dense::solve_upper(self.corner().transpose(), s);
         }
         let bands = self
             .bands
@@ -463,7 +431,7 @@ impl ArrowFactor {
                     let mut view = MatMut::from_column_major_slice_mut(&mut x, order, 1);
                     if columns > 0 {
                         let s = MatRef::from_column_major_slice(&border, columns, 1);
-                        matmul(view.as_mut(), Accum::Add, band.border(columns), s, -1.0, Par::Seq);
+                        dense::subtract_product(view.as_mut(), band.border(columns), s);
                     }
                     band.matrix.solve_upper(view);
                 }
@@ -478,8 +446,8 @@ impl ArrowFactor {
         let columns = self.corner_rhs.len();
         let mut corner_inverse = faer::Mat::<f64>::identity(columns, columns);
         if columns > 0 {
-            solve_lower_triangular_in_place(self.corner(), corner_inverse.as_mut(), Par::Seq);
-            solve_upper_triangular_in_place(self.corner().transpose(), corner_inverse.as_mut(), Par::Seq);
+            dense::solve_lower(self.corner(), corner_inverse.as_mut());
+            dense::solve_upper(self.corner().transpose(), corner_inverse.as_mut());
         }
         let corner = MatRef::from_column_major_slice(&self.corner, columns, columns);
         let bands = self
@@ -496,7 +464,7 @@ impl ArrowFactor {
                     });
                     // V = A⁻¹E·R⁻ᵀ with S = RRᵀ, so that the border adds V·Vᵀ to the inverse of A.
                     let v = MatMut::from_column_major_slice_mut(&mut band.border, order, columns);
-                    solve_lower_triangular_in_place(corner, v.transpose_mut(), Par::Seq);
+                    dense::solve_lower(corner, v.transpose_mut());
                 }
                 BandCovariance { inside, through_border: std::mem::take(&mut band.border) }
             })

@@ -5,6 +5,7 @@
 
 pub mod arrow;
 pub mod basis;
+pub(crate) mod dense;
 pub mod robust;
 pub mod se3;
 pub mod so3;

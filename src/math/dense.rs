@@ -1,0 +1,85 @@
+//! The dense kernels the solver uses, by faer, on column-major views and on the calling thread.
+//!
+//! Why not faer's functions directly: on x86-64 its matrix products leave the upper halves of the vector registers in use. On Intel processors
+//! every instruction of the older encoding, which is what the rest of a program is compiled to, then waits for a register it does not need:
+//! measured, all code that runs after a product takes half as long again, up to the next system call. Each function here gives
+//! the registers back.
+
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{
+    LltError, LltParams, LltRegularization, cholesky_in_place, cholesky_in_place_scratch,
+};
+use faer::linalg::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
+use faer::{Accum, MatMut, MatRef, Par, Spec};
+
+/// Room for Cholesky factorisations of matrices up to some order, reused between them.
+pub struct CholeskyWorkspace(MemBuffer);
+
+impl CholeskyWorkspace {
+    /// For matrices of at most `n` rows.
+    pub fn new(n: usize) -> Self {
+        Self(MemBuffer::new(cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::<LltParams, f64>::default())))
+    }
+}
+
+/// `A → L` in the lower triangle; on failure, the row at which the pivot was not positive.
+pub fn cholesky(a: MatMut<'_, f64>, workspace: &mut CholeskyWorkspace) -> Result<(), usize> {
+    let stack = MemStack::new(&mut workspace.0);
+    let done = cholesky_in_place(a, LltRegularization::default(), Par::Seq, stack, Spec::<LltParams, f64>::default());
+    release_vector_registers();
+    match done {
+        Ok(_) => Ok(()),
+        Err(LltError::NonPositivePivot { index }) => Err(index),
+    }
+}
+
+/// `x ← L⁻¹·x`.
+pub fn solve_lower(l: MatRef<'_, f64>, x: MatMut<'_, f64>) {
+    solve_lower_triangular_in_place(l, x, Par::Seq);
+    release_vector_registers();
+}
+
+/// `x ← U⁻¹·x`.
+pub fn solve_upper(u: MatRef<'_, f64>, x: MatMut<'_, f64>) {
+    solve_upper_triangular_in_place(u, x, Par::Seq);
+    release_vector_registers();
+}
+
+/// `c ← −a·b`.
+pub fn negative_product(c: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
+    matmul::matmul(c, Accum::Replace, a, b, -1.0, Par::Seq);
+    release_vector_registers();
+}
+
+/// `c ← c − a·b`.
+pub fn subtract_product(c: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
+    matmul::matmul(c, Accum::Add, a, b, -1.0, Par::Seq);
+    release_vector_registers();
+}
+
+/// `c ← c − a·b`, the lower triangle of it alone.
+pub fn subtract_product_lower(c: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
+    let full = BlockStructure::Rectangular;
+    triangular::matmul(c, BlockStructure::TriangularLower, Accum::Add, a, full, b, full, -1.0, Par::Seq);
+    release_vector_registers();
+}
+
+/// See the module's documentation.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[allow(unsafe_code)]
+fn release_vector_registers() {
+    #[target_feature(enable = "avx")]
+    fn zero_upper() {
+        std::arch::x86_64::_mm256_zeroupper();
+    }
+    if std::arch::is_x86_feature_detected!("avx") {
+        // SAFETY: the processor has AVX, which is all that the function needs.
+        unsafe { zero_upper() }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn release_vector_registers() {}
