@@ -196,7 +196,12 @@ pub fn arrow(blocks: usize, n: usize, columns: usize) -> Arrow {
             }
         }
     }
-    band.border.iter_mut().chain(&mut band.rhs).for_each(|x| *x = random());
+    for c in 0..columns {
+        for r in 0..blocks * n {
+            *band.border.at_mut(r, c) = random();
+        }
+    }
+    band.rhs.iter_mut().for_each(|x| *x = random());
     let mut corner = vec![0.0; columns * columns];
     (0..columns).for_each(|c| corner[c * columns + c] = order);
     Arrow { bands: vec![band], corner, corner_rhs: (0..columns).map(|_| random()).collect() }

@@ -96,6 +96,39 @@ impl Projector {
     /// The projection with its derivatives; `None` behind the camera or beyond the lens model.
     #[inline]
     pub fn project_with_derivatives(&self, point_in_world: &Vector3<f64>) -> Option<Projection> {
+        let (x, pixel, d_pixel_d_camera) = self.linearise(point_in_world)?;
+        let (row_u, row_v) = (d_pixel_d_camera.row(0), d_pixel_d_camera.row(1));
+        // Row d of −d·[x]× is x × d.
+        let d_pixel_d_extrinsics = Matrix2x6::new(
+            x.y * row_u[2] - x.z * row_u[1],
+            x.z * row_u[0] - x.x * row_u[2],
+            x.x * row_u[1] - x.y * row_u[0],
+            row_u[0],
+            row_u[1],
+            row_u[2],
+            x.y * row_v[2] - x.z * row_v[1],
+            x.z * row_v[0] - x.x * row_v[2],
+            x.x * row_v[1] - x.y * row_v[0],
+            row_v[0],
+            row_v[1],
+            row_v[2],
+        );
+        Some(Projection { pixel, depth: x.z, d_pixel_d_point: d_pixel_d_camera * self.rotation, d_pixel_d_extrinsics })
+    }
+
+    /// The projection with its derivative in the point alone (px/m, 2×3); `None` behind the camera or beyond the lens model.
+    #[inline]
+    pub fn project_with_point_derivative(
+        &self,
+        point_in_world: &Vector3<f64>,
+    ) -> Option<(Vector2<f64>, Matrix2x3<f64>)> {
+        let (_, pixel, d_pixel_d_camera) = self.linearise(point_in_world)?;
+        Some((pixel, d_pixel_d_camera * self.rotation))
+    }
+
+    /// The point in the camera, its pixel, and the pixel's derivative in the former.
+    #[inline]
+    fn linearise(&self, point_in_world: &Vector3<f64>) -> Option<(Vector3<f64>, Vector2<f64>, Matrix2x3<f64>)> {
         let x = self.point_in_camera(point_in_world);
         if !x.z.is_finite() || x.z <= MIN_DEPTH {
             return None;
@@ -110,28 +143,7 @@ impl Projector {
         let (a10, a11) = (fy * j.m21, fy * j.m22);
         let row_u = RowVector3::new(a00, a01, -(a00 * n.x + a01 * n.y));
         let row_v = RowVector3::new(a10, a11, -(a10 * n.x + a11 * n.y));
-        let d_pixel_d_camera = Matrix2x3::from_rows(&[row_u, row_v]);
-        // Row d of −d·[x]× is x × d.
-        let d_pixel_d_extrinsics = Matrix2x6::new(
-            x.y * row_u.z - x.z * row_u.y,
-            x.z * row_u.x - x.x * row_u.z,
-            x.x * row_u.y - x.y * row_u.x,
-            row_u.x,
-            row_u.y,
-            row_u.z,
-            x.y * row_v.z - x.z * row_v.y,
-            x.z * row_v.x - x.x * row_v.z,
-            x.x * row_v.y - x.y * row_v.x,
-            row_v.x,
-            row_v.y,
-            row_v.z,
-        );
-        Some(Projection {
-            pixel: self.pixel_from_distorted(&distorted),
-            depth: x.z,
-            d_pixel_d_point: d_pixel_d_camera * self.rotation,
-            d_pixel_d_extrinsics,
-        })
+        Some((x, self.pixel_from_distorted(&distorted), Matrix2x3::from_rows(&[row_u, row_v])))
     }
 
     /// Normalised, undistorted coordinates `(x/z, y/z)` of a pixel; `None` where no ray reaches that pixel.

@@ -26,7 +26,8 @@ pub(super) struct Finished {
     /// Where cameras that were held would have gone.
     pub freed: Option<Parameters>,
     pub uncertainty: Option<Uncertainty>,
-    pub before: Vec<Vec<PixelResidual>>,
+    /// Figures of each trial where the fit began.
+    pub before: Vec<Reprojection>,
     pub converged: bool,
     pub interrupted: bool,
     pub iterations: usize,
@@ -42,16 +43,11 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     warnings.extend(seen_in_part(session, &problem));
     let residuals = problem.pixel_residuals(parameters);
     let (status, reason) = verdict(&done, &problem, height_m);
-    let names: (Vec<String>, Vec<String>) = (
-        session.rig.iter().map(|c| c.name.clone()).collect(),
-        session.keypoints.points.iter().map(|k| k.name.clone()).collect(),
-    );
     let trials = session
         .trials
         .iter()
         .enumerate()
         .map(|(i, trial)| {
-            let figures = |r: &[PixelResidual]| trial_figures(session, &names, r);
             let kinematics = poses(&problem, &skeleton, parameters, done.uncertainty.as_ref(), i);
             TrialFit {
                 name: trial.name.clone(),
@@ -64,8 +60,8 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
                 q_sd: kinematics.q_sd,
                 markers: kinematics.markers,
                 body_origins: kinematics.origins,
-                reprojection: figures(&residuals[i]),
-                reprojection_before: figures(&done.before[i]),
+                reprojection: trial_figures(session, &residuals[i]),
+                reprojection_before: done.before[i].clone(),
                 noise_px: noise(&problem, &residuals[i]),
             }
         })
@@ -122,7 +118,7 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         scale_groups,
         offset_fits,
         height_m,
-        keypoints: names.1.into_iter().zip(keypoint_markers).collect(),
+        keypoints: session.keypoints.points.iter().map(|k| k.name.clone()).zip(keypoint_markers).collect(),
         rig_before: session.rig.clone(),
         rig,
         ground_from_world,
@@ -230,15 +226,18 @@ fn verdict(done: &Finished, problem: &Problem, height_m: Option<f64>) -> (Status
     )
 }
 
-fn trial_figures(session: &Session, names: &(Vec<String>, Vec<String>), residuals: &[PixelResidual]) -> Reprojection {
+pub(super) fn trial_figures(session: &Session, residuals: &[PixelResidual]) -> Reprojection {
+    let cameras: Vec<String> = session.rig.iter().map(|c| c.name.clone()).collect();
+    let keypoints: Vec<String> = session.keypoints.points.iter().map(|k| k.name.clone()).collect();
     let focal: Vec<f64> = session.rig.iter().map(|c| 0.5 * (c.intrinsics.fx + c.intrinsics.fy)).collect();
-    reprojection(residuals, &names.0, &focal, &names.1)
+    reprojection(residuals, &cameras, &focal, &keypoints)
 }
 
 fn noise(problem: &Problem, residuals: &[PixelResidual]) -> Vec<Vec<Option<f64>>> {
     let mut seen = vec![vec![None; problem.hyper.keypoints]; problem.rig.len()];
     for r in residuals {
-        seen[r.camera][r.keypoint] = Some(problem.hyper.sigma(r.camera, r.keypoint));
+        let (camera, keypoint) = (usize::from(r.camera), usize::from(r.keypoint));
+        seen[camera][keypoint] = Some(problem.hyper.sigma(camera, keypoint));
     }
     seen
 }

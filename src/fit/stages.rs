@@ -2,7 +2,7 @@
 
 use super::build::{Built, build};
 use super::initialise::initialise;
-use super::result::{Finished, session_fit};
+use super::result::{Finished, session_fit, trial_figures};
 use super::{FitOptions, SessionFit, Stage};
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -98,7 +98,7 @@ pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit
     let start = initialise(session, &built, options)?;
     let initialised = begun.elapsed().as_secs_f64();
     run.say(Stage::Pose, 0.1);
-    let before = built.problem.pixel_residuals(&start);
+    let before = built.problem.pixel_residuals(&start).iter().map(|r| trial_figures(session, r)).collect();
     let solving = Instant::now();
     let (parameters, converged) = stages(&mut run, &mut built, start)?;
     let solved = solving.elapsed().as_secs_f64();

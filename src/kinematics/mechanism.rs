@@ -35,6 +35,8 @@ pub struct Mechanism {
     body_columns: Vec<usize>,
     /// Groups acting on each body.
     body_groups: Vec<Vec<ScaledBy>>,
+    /// Groups that may move each body's origin, ascending.
+    groups_moving: Vec<Vec<usize>>,
 }
 
 /// Positions and derivatives of one frame; reused between frames.
@@ -97,7 +99,21 @@ impl Mechanism {
                 body_groups[body.index()].push(ScaledBy { group: g, mask });
             }
         }
-        Self { skeleton, groups, dofs, dof_of, rotor_dofs, columns, body_columns, body_groups }
+        let mut groups_moving: Vec<Vec<usize>> = Vec::with_capacity(skeleton.bodies.len());
+        for (b, body) in skeleton.bodies.iter().enumerate() {
+            let mut moving = if b == 0 { Vec::new() } else { groups_moving[body.parent.index()].clone() };
+            for operation in &skeleton.operations[body.operations.clone()] {
+                if let Operation::Translate { scaled_by, .. }
+                | Operation::TranslateAlong { scaled_by: Some(scaled_by), .. } = operation
+                {
+                    moving.extend(body_groups[scaled_by.index()].iter().map(|s| s.group));
+                }
+            }
+            moving.sort_unstable();
+            moving.dedup();
+            groups_moving.push(moving);
+        }
+        Self { skeleton, groups, dofs, dof_of, rotor_dofs, columns, body_columns, body_groups, groups_moving }
     }
 
     /// The skeleton.
@@ -149,18 +165,17 @@ impl Mechanism {
         self.groups.factors(&self.skeleton, parameters)
     }
 
-    /// Displacement of a marker relative to its body's origin, for each scale group that acts on the body.
-    pub fn marker_within_body_by_scale(
-        &self,
-        w: &FrameDerivatives,
-        marker: MarkerId,
-        mut each: impl FnMut(usize, Vector3<f64>),
-    ) {
+    /// Displacement of a marker within its body per unit of a scale parameter, metres in the body's axes, for each group that scales the body.
+    pub fn marker_within_body_by_scale(&self, marker: MarkerId, mut each: impl FnMut(usize, Vector3<f64>)) {
         let m = &self.skeleton.markers[marker.index()];
-        let b = m.body.index();
-        for s in &self.body_groups[b] {
-            each(s.group, w.frame.rotations[b] * m.location.component_mul(&s.mask));
+        for s in &self.body_groups[m.body.index()] {
+            each(s.group, m.location.component_mul(&s.mask));
         }
+    }
+
+    /// Scale groups that may move the origin of a body, in ascending order.
+    pub fn groups_moving(&self, body: usize) -> &[usize] {
+        &self.groups_moving[body]
     }
 
     /// Displacement of a marker per unit of each scale parameter, metres in world.
@@ -168,7 +183,7 @@ impl Mechanism {
         let m = &self.skeleton.markers[marker.index()];
         let (b, groups) = (m.body.index(), self.groups.groups.len());
         out.copy_from_slice(&w.origin_by_scale[b * groups..(b + 1) * groups]);
-        self.marker_within_body_by_scale(w, marker, |g, u| out[g] += u);
+        self.marker_within_body_by_scale(marker, |g, d| out[g] += w.frame.rotations[b] * d);
     }
 
     /// Poses, markers, and their derivatives with respect to coordinates and scales. (Those with respect to a marker's

@@ -13,13 +13,12 @@
 //! Everything is factored in place: of a long trial's border there is one copy. Work is cut into pieces of fixed
 //! size and every sum is taken in a fixed order, so that results do not depend on the number of threads.
 
+use super::banded::BlockBanded;
+use super::border::{Border, PANEL};
 use super::dense;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-
-/// Border columns that are eliminated together: fixed, so that sums are the same on any number of threads.
-const COLUMN_CHUNK: usize = 48;
 
 /// The matrix is not positive definite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,208 +39,13 @@ pub enum Part {
     Border,
 }
 
-/// A symmetric block-banded matrix, lower triangle, stored by block columns: the panel of block column `j` is a
-/// column-major `(p+1)·n × n` matrix holding blocks `(j, j), (j+1, j), …, (j+p, j)`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BlockBanded {
-    /// Rows of a block.
-    pub block: usize,
-    /// Number of diagonal blocks.
-    pub blocks: usize,
-    /// Half bandwidth, blocks.
-    pub bandwidth: usize,
-    data: Vec<f64>,
-}
-
-impl BlockBanded {
-    /// All zero.
-    pub fn zeros(block: usize, blocks: usize, bandwidth: usize) -> Self {
-        Self { block, blocks, bandwidth, data: vec![0.0; blocks * (bandwidth + 1) * block * block] }
-    }
-
-    /// Sets everything to zero.
-    pub fn clear(&mut self) {
-        self.data.fill(0.0);
-    }
-
-    /// Rows of the matrix.
-    pub fn order(&self) -> usize {
-        self.block * self.blocks
-    }
-
-    /// Length of a panel in storage.
-    fn panel_len(&self) -> usize {
-        (self.bandwidth + 1) * self.block * self.block
-    }
-
-    /// The panels of block columns `first ..`, as one slice.
-    pub fn panels_mut(&mut self, first: usize) -> &mut [f64] {
-        let n = self.panel_len();
-        &mut self.data[first * n..]
-    }
-
-    /// All panels.
-    pub fn panels(&self) -> &[f64] {
-        &self.data
-    }
-
-    /// Column `column` of block `(i, j)`, `j ≤ i ≤ j + p`.
-    pub fn column_mut(&mut self, i: usize, j: usize, column: usize) -> &mut [f64] {
-        let o = self.offset(i, j, 0, column);
-        &mut self.data[o..o + self.block]
-    }
-
-    /// The element at `(row, column)` of block `(i, j)`, `j ≤ i ≤ j + p`.
-    pub fn at(&self, i: usize, j: usize, row: usize, column: usize) -> f64 {
-        self.data[self.offset(i, j, row, column)]
-    }
-
-    /// The same, to change it.
-    pub fn at_mut(&mut self, i: usize, j: usize, row: usize, column: usize) -> &mut f64 {
-        let o = self.offset(i, j, row, column);
-        &mut self.data[o]
-    }
-
-    fn offset(&self, i: usize, j: usize, row: usize, column: usize) -> usize {
-        let ld = (self.bandwidth + 1) * self.block;
-        j * self.panel_len() + column * ld + (i - j) * self.block + row
-    }
-
-    /// The diagonal.
-    pub fn diagonal(&self) -> impl Iterator<Item = f64> + '_ {
-        (0..self.order()).map(|r| self.at(r / self.block, r / self.block, r % self.block, r % self.block))
-    }
-
-    fn panel(&self, j: usize) -> MatRef<'_, f64> {
-        let (n, p) = (self.block, self.bandwidth);
-        let len = self.panel_len();
-        MatRef::from_column_major_slice(&self.data[j * len..(j + 1) * len], (p + 1) * n, n)
-    }
-
-    /// Rows of panel `j` below its diagonal block that lie inside the matrix.
-    fn below(&self, j: usize) -> usize {
-        self.bandwidth.min(self.blocks - 1 - j) * self.block
-    }
-
-    /// Cholesky factorisation in place; on failure, the row at which it stopped.
-    fn factor(&mut self) -> Result<(), usize> {
-        let (n, p, len) = (self.block, self.bandwidth, self.panel_len());
-        let mut workspace = dense::CholeskyWorkspace::new(n);
-        for j in 0..self.blocks {
-            let rows = self.below(j);
-            let (head, tail) = self.data.split_at_mut((j + 1) * len);
-            let panel = MatMut::from_column_major_slice_mut(&mut head[j * len..], (p + 1) * n, n);
-            let (mut diagonal, below) = panel.split_at_row_mut(n);
-            let mut below = below.subrows_mut(0, rows);
-            dense::cholesky(diagonal.as_mut(), &mut workspace).map_err(|row| j * n + row)?;
-            // L_ij = A_ij·L_jj⁻ᵀ, that is L_jj·L_ijᵀ = A_ijᵀ.
-            dense::solve_lower(diagonal.as_ref(), below.as_mut().transpose_mut());
-            let below = below.as_ref();
-            for d in 1..=rows / n {
-                let target = &mut tail[(d - 1) * len..d * len];
-                let target = MatMut::from_column_major_slice_mut(target, (p + 1) * n, n);
-                let left = below.subrows((d - 1) * n, rows - (d - 1) * n);
-                let right = below.subrows((d - 1) * n, n);
-                dense::subtract_product(target.subrows_mut(0, left.nrows()), left, right.transpose());
-            }
-        }
-        Ok(())
-    }
-
-    /// `x ← L⁻¹·x` for a factored matrix.
-    fn solve_lower(&self, mut x: MatMut<'_, f64>) {
-        let n = self.block;
-        for j in 0..self.blocks {
-            let rows = self.below(j);
-            let panel = self.panel(j);
-            let (_, rest) = x.as_mut().split_at_row_mut(j * n);
-            let (mut here, rest) = rest.split_at_row_mut(n);
-            dense::solve_lower(panel.subrows(0, n), here.as_mut());
-            if rows > 0 {
-                dense::subtract_product(rest.subrows_mut(0, rows), panel.subrows(n, rows), here.as_ref());
-            }
-        }
-    }
-
-    /// `x ← L⁻ᵀ·x` for a factored matrix.
-    fn solve_upper(&self, mut x: MatMut<'_, f64>) {
-        let n = self.block;
-        for j in (0..self.blocks).rev() {
-            let rows = self.below(j);
-            let panel = self.panel(j);
-            let (_, rest) = x.as_mut().split_at_row_mut(j * n);
-            let (mut here, rest) = rest.split_at_row_mut(n);
-            if rows > 0 {
-                let rest = rest.as_ref().subrows(0, rows);
-                dense::subtract_product(here.as_mut(), panel.subrows(n, rows).transpose(), rest);
-            }
-            dense::solve_upper(panel.subrows(0, n).transpose(), here);
-        }
-    }
-
-    /// The blocks of the inverse inside the band, from the factor. Blocks on the diagonal are full (both triangles).
-    fn selected_inverse(&self) -> BlockBanded {
-        let (n, p) = (self.block, self.bandwidth);
-        let mut z = BlockBanded::zeros(n, self.blocks, p);
-        let mut window = faer::Mat::<f64>::zeros(p * n, p * n);
-        let mut g = faer::Mat::<f64>::zeros(p * n, n);
-        for j in (0..self.blocks).rev() {
-            let rows = self.below(j);
-            let panel = self.panel(j);
-            let l = panel.subrows(0, n);
-            // Z_jj = L_jj⁻ᵀ L_jj⁻¹ to begin with.
-            let mut inverse = faer::Mat::<f64>::identity(n, n);
-            dense::solve_lower(l, inverse.as_mut());
-            dense::solve_upper(l.transpose(), inverse.as_mut());
-            if rows > 0 {
-                // G = L_below·L_jj⁻¹, and the square of Z that the band of the blocks below covers.
-                let mut g = g.as_mut().subrows_mut(0, rows);
-                g.copy_from(panel.subrows(n, rows));
-                dense::solve_upper(l.transpose(), g.as_mut().transpose_mut());
-                let mut window = window.as_mut().submatrix_mut(0, 0, rows, rows);
-                for c in 0..rows / n {
-                    let source = z.panel(j + 1 + c);
-                    for r in c..rows / n {
-                        let block = source.subrows((r - c) * n, n);
-                        window.as_mut().submatrix_mut(r * n, c * n, n, n).copy_from(block);
-                        if r > c {
-                            window.as_mut().submatrix_mut(c * n, r * n, n, n).copy_from(block.transpose());
-                        }
-                    }
-                }
-                let len = z.panel_len();
-                let target = &mut z.data[j * len..(j + 1) * len];
-                let target = MatMut::from_column_major_slice_mut(target, (p + 1) * n, n);
-                let (mut top, below) = target.split_at_row_mut(n);
-                let mut below = below.subrows_mut(0, rows);
-                dense::negative_product(below.as_mut(), window.as_ref(), g.as_ref());
-                top.copy_from(&inverse);
-                dense::subtract_product(top.as_mut(), g.as_ref().transpose(), below.as_ref());
-                // Like every Riccati recursion this one has an unstable antisymmetric mode, which rounding feeds.
-                for c in 0..n {
-                    for r in 0..c {
-                        let mean = 0.5 * (top[(r, c)] + top[(c, r)]);
-                        top[(r, c)] = mean;
-                        top[(c, r)] = mean;
-                    }
-                }
-            } else {
-                let len = z.panel_len();
-                let target = &mut z.data[j * len..(j + 1) * len];
-                MatMut::from_column_major_slice_mut(target, (p + 1) * n, n).subrows_mut(0, n).copy_from(&inverse);
-            }
-        }
-        z
-    }
-}
-
 /// One trial's share of the system.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Band {
     /// `A`.
     pub matrix: BlockBanded,
-    /// `E`, column-major, rows as `A`'s.
-    pub border: Vec<f64>,
+    /// `E`, rows as `A`'s.
+    pub border: Border,
     /// `b`.
     pub rhs: Vec<f64>,
 }
@@ -252,13 +56,28 @@ impl Band {
         let order = block * blocks;
         Self {
             matrix: BlockBanded::zeros(block, blocks, bandwidth),
-            border: vec![0.0; order * columns],
+            border: Border::zeros(order, columns),
             rhs: vec![0.0; order],
         }
     }
 
-    fn border(&self, columns: usize) -> MatRef<'_, f64> {
-        MatRef::from_column_major_slice(&self.border, self.matrix.order(), columns)
+    /// Whether this has room for a system of the given shape.
+    fn fits(&self, block: usize, blocks: usize, bandwidth: usize, columns: usize) -> bool {
+        let m = &self.matrix;
+        (m.block, m.blocks, m.bandwidth, self.border.columns()) == (block, blocks, bandwidth, columns)
+    }
+
+    /// All zero, in the memory of another where that fits: a long trial's border is large, and fresh memory costs the system more than zeroing it.
+    pub fn zeros_in(storage: Option<Band>, block: usize, blocks: usize, bandwidth: usize, columns: usize) -> Self {
+        match storage.filter(|s| s.fits(block, blocks, bandwidth, columns)) {
+            Some(mut band) => {
+                band.matrix.clear();
+                band.border.clear();
+                band.rhs.fill(0.0);
+                band
+            }
+            None => Self::zeros(block, blocks, bandwidth, columns),
+        }
     }
 }
 
@@ -323,26 +142,21 @@ impl Arrow {
         }
         for band in &mut self.bands {
             let order = band.matrix.order();
-            let matrix = &band.matrix;
             if order > 0 {
-                band.border.par_chunks_mut(order * COLUMN_CHUNK).for_each(|chunk| {
-                    let m = chunk.len() / order;
-                    matrix.solve_lower(MatMut::from_column_major_slice_mut(chunk, order, m));
-                });
-                matrix.solve_lower(MatMut::from_column_major_slice_mut(&mut band.rhs, order, 1));
+                band.border.solve_lower(&band.matrix);
+                band.matrix.solve_lower(MatMut::from_column_major_slice_mut(&mut band.rhs, order, 1));
             }
         }
-        // S = C − ΣYᵀY by pairs of column chunks; each pair sums over trials in order.
-        let chunks = columns.div_ceil(COLUMN_CHUNK);
-        let pairs: Vec<(usize, usize)> = (0..chunks).flat_map(|i| (0..=i).map(move |j| (i, j))).collect();
-        let width = |i: usize| COLUMN_CHUNK.min(columns - i * COLUMN_CHUNK);
+        // S = C − ΣYᵀY by pairs of panels; each pair sums over trials in order.
+        let panels = columns.div_ceil(PANEL);
+        let pairs: Vec<(usize, usize)> = (0..panels).flat_map(|i| (0..=i).map(move |j| (i, j))).collect();
+        let width = |i: usize| PANEL.min(columns - i * PANEL);
         let blocks: Vec<faer::Mat<f64>> = pairs
             .par_iter()
             .map(|&(i, j)| {
                 let mut s = faer::Mat::<f64>::zeros(width(i), width(j));
                 for band in &self.bands {
-                    let y = band.border(columns);
-                    let (yi, yj) = (y.subcols(i * COLUMN_CHUNK, width(i)), y.subcols(j * COLUMN_CHUNK, width(j)));
+                    let (yi, yj) = (band.border.panel(i), band.border.panel(j));
                     if i == j {
                         dense::subtract_product_lower(s.as_mut(), yi.transpose(), yj);
                     } else {
@@ -355,7 +169,7 @@ impl Arrow {
         for (&(i, j), s) in pairs.iter().zip(&blocks) {
             for c in 0..s.ncols() {
                 for r in if i == j { c } else { 0 }..s.nrows() {
-                    let (row, column) = (i * COLUMN_CHUNK + r, j * COLUMN_CHUNK + c);
+                    let (row, column) = (i * PANEL + r, j * PANEL + c);
                     let value = self.corner[column * columns + row] + s[(r, c)];
                     self.corner[column * columns + row] = value;
                     self.corner[row * columns + column] = value;
@@ -363,12 +177,7 @@ impl Arrow {
             }
         }
         for band in &self.bands {
-            let y = band.border(columns);
-            let rhs = MatRef::from_column_major_slice(&band.rhs, band.rhs.len(), 1);
-            let reduced = MatMut::from_column_major_slice_mut(&mut self.corner_rhs, columns, 1);
-            if columns > 0 {
-                dense::subtract_product(reduced, y.transpose(), rhs);
-            }
+            band.border.subtract_transposed_times(&mut self.corner_rhs, &band.rhs);
         }
         let schur = SchurComplement { order: columns, matrix: self.corner, vector: self.corner_rhs, cost };
         Ok((schur, EliminatedBands { bands: self.bands }))
@@ -428,12 +237,8 @@ impl ArrowFactor {
                 let order = band.matrix.order();
                 let mut x = band.rhs.clone();
                 if order > 0 {
-                    let mut view = MatMut::from_column_major_slice_mut(&mut x, order, 1);
-                    if columns > 0 {
-                        let s = MatRef::from_column_major_slice(&border, columns, 1);
-                        dense::subtract_product(view.as_mut(), band.border(columns), s);
-                    }
-                    band.matrix.solve_upper(view);
+                    band.border.subtract_times(&mut x, &border);
+                    band.matrix.solve_upper(MatMut::from_column_major_slice_mut(&mut x, order, 1));
                 }
                 x
             })
@@ -441,8 +246,13 @@ impl ArrowFactor {
         ArrowSolution { bands, border }
     }
 
+    /// The memory of the factor, for the next system of the same shape.
+    pub fn into_bands(self) -> Vec<Band> {
+        self.bands
+    }
+
     /// The inverse, as far as the band and the border reach. Consumes the factor: a long trial's border is large.
-    pub fn into_covariance(mut self) -> Covariance {
+    pub fn into_covariance(self) -> Covariance {
         let columns = self.corner_rhs.len();
         let mut corner_inverse = faer::Mat::<f64>::identity(columns, columns);
         if columns > 0 {
@@ -452,21 +262,13 @@ impl ArrowFactor {
         let corner = MatRef::from_column_major_slice(&self.corner, columns, columns);
         let bands = self
             .bands
-            .par_iter_mut()
-            .map(|band| {
-                let order = band.matrix.order();
+            .into_par_iter()
+            .map(|mut band| {
                 let inside = band.matrix.selected_inverse();
-                if order > 0 && columns > 0 {
-                    let matrix = &band.matrix;
-                    band.border.par_chunks_mut(order * COLUMN_CHUNK).for_each(|chunk| {
-                        let m = chunk.len() / order;
-                        matrix.solve_upper(MatMut::from_column_major_slice_mut(chunk, order, m));
-                    });
-                    // V = A⁻¹E·R⁻ᵀ with S = RRᵀ, so that the border adds V·Vᵀ to the inverse of A.
-                    let v = MatMut::from_column_major_slice_mut(&mut band.border, order, columns);
-                    dense::solve_lower(corner, v.transpose_mut());
-                }
-                BandCovariance { inside, through_border: std::mem::take(&mut band.border) }
+                // V = A⁻¹E·R⁻ᵀ with S = RRᵀ, so that the border adds V·Vᵀ to the inverse of A.
+                band.border.solve_upper(&band.matrix);
+                band.border.solve_right(corner);
+                BandCovariance { inside, through_border: band.border }
             })
             .collect();
         let border = corner_inverse.col_iter().flat_map(|c| c.iter().copied().collect::<Vec<_>>()).collect();
@@ -490,8 +292,8 @@ pub struct Covariance {
 pub struct BandCovariance {
     /// Inverse of the band alone, inside the band.
     pub inside: BlockBanded,
-    /// `V`, column-major: what the uncertainty of the shared parameters adds.
-    pub through_border: Vec<f64>,
+    /// `V`: what the uncertainty of the shared parameters adds.
+    pub through_border: Border,
 }
 
 #[cfg(test)]
@@ -531,7 +333,7 @@ mod tests {
             for c in 0..columns {
                 for r in 0..order {
                     let v: f64 = rng.random_range(-0.3..0.3);
-                    band.border[c * order + r] = v;
+                    *band.border.at_mut(r, c) = v;
                     dense[(start + r, total - columns + c)] = v;
                     dense[(total - columns + c, start + r)] = v;
                 }
@@ -586,9 +388,7 @@ mod tests {
                             for c in 0..n {
                                 let (row, column) = (i * n + r, j * n + c);
                                 let through: f64 = (0..columns)
-                                    .map(|k| {
-                                        band.through_border[k * order + row] * band.through_border[k * order + column]
-                                    })
+                                    .map(|k| band.through_border.at(row, k) * band.through_border.at(column, k))
                                     .sum();
                                 let got = band.inside.at(i, j, r, c) + through;
                                 assert!((got - inverse[(start + row, start + column)]).abs() < 1e-12);

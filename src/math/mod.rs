@@ -4,7 +4,9 @@
 //! `b_from_a ← exp(δ)·b_from_a`, and a tangent vector of a rigid transform is ordered `[rotation; translation]`.
 
 pub mod arrow;
+pub mod banded;
 pub mod basis;
+pub mod border;
 pub(crate) mod dense;
 pub mod robust;
 pub mod se3;

@@ -48,57 +48,62 @@ pub fn reprojection(
     focal_px: &[f64],
     keypoints: &[String],
 ) -> Reprojection {
-    let counted: Vec<&PixelResidual> = residuals.iter().filter(|r| r.weight >= COUNTED_CONFIDENCE).collect();
-    let of = |keep: &dyn Fn(&PixelResidual) -> bool| {
-        figures(
-            counted.iter().filter(|r| keep(r)).map(|r| (r.squared_px.sqrt(), r.weight, r.depth / focal_px[r.camera])),
-        )
+    let counted: Vec<u32> =
+        (0..residuals.len() as u32).filter(|&i| residuals[i as usize].weight >= COUNTED_CONFIDENCE).collect();
+    let of = |indices: &[u32]| {
+        figures(indices.iter().map(|&i| {
+            let r = &residuals[i as usize];
+            (r.squared_px.sqrt(), r.weight, r.depth / focal_px[usize::from(r.camera)])
+        }))
     };
-    let named = |names: &[String], index: &dyn Fn(&PixelResidual) -> usize| {
-        names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| (name.clone(), of(&|r| index(r) == i)))
-            .filter(|(_, f)| f.observations > 0)
-            .collect()
+    let named = |names: &[String], index: &dyn Fn(&PixelResidual) -> u16| {
+        let mut by_name = vec![Vec::new(); names.len()];
+        for &i in &counted {
+            by_name[usize::from(index(&residuals[i as usize]))].push(i);
+        }
+        let seen = names.iter().zip(&by_name).filter(|(_, indices)| !indices.is_empty());
+        seen.map(|(name, indices)| (name.clone(), of(indices))).collect()
     };
     Reprojection {
-        all: of(&|_| true),
+        all: of(&counted),
         cameras: named(cameras, &|r| r.camera),
         keypoints: named(keypoints, &|r| r.keypoint),
     }
 }
 
 /// Figures over `(pixels, confidence, metres per pixel)`.
-fn figures(rows: impl Iterator<Item = (f64, f64, f64)>) -> CameraReprojection {
-    let rows: Vec<(f64, f64, f64)> = rows.collect();
-    if rows.is_empty() {
+fn figures(rows: impl ExactSizeIterator<Item = (f64, f64, f64)> + Clone) -> CameraReprojection {
+    if rows.len() == 0 {
         return CameraReprojection::default();
     }
     let n = rows.len() as f64;
-    let mut px: Vec<f64> = rows.iter().map(|r| r.0).collect();
-    let mut mm: Vec<f64> = rows.iter().map(|r| r.0 * r.2.abs() * 1e3).collect();
-    let within = |limit: f64| rows.iter().filter(|r| r.0 <= limit).count() as f64 / n;
+    let within = |limit: f64| rows.clone().filter(|r| r.0 <= limit).count() as f64 / n;
+    let mut values: Vec<f64> = rows.clone().map(|r| r.0).collect();
+    let median_px = median(&mut values);
+    values.clear();
+    values.extend(rows.clone().map(|r| r.0 * r.2.abs() * 1e3));
     CameraReprojection {
         observations: rows.len(),
-        median_px: median(&mut px),
-        mean_px: rows.iter().map(|r| r.0).sum::<f64>() / n,
-        weighted_mean_px: rows.iter().map(|r| r.0 * r.1).sum::<f64>() / rows.iter().map(|r| r.1).sum::<f64>(),
+        median_px,
+        mean_px: rows.clone().map(|r| r.0).sum::<f64>() / n,
+        weighted_mean_px: rows.clone().map(|r| r.0 * r.1).sum::<f64>() / rows.clone().map(|r| r.1).sum::<f64>(),
         within_5_px: within(5.0),
         within_10_px: within(10.0),
         within_20_px: within(20.0),
-        median_mm: median(&mut mm),
+        median_mm: median(&mut values),
     }
 }
 
-/// Median; the mean of the middle two where their number is even. 0 of nothing.
+/// Median; the mean of the middle two where their number is even. 0 of nothing. Reorders the values.
 pub fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
     let n = values.len();
-    match n {
-        0 => 0.0,
-        _ if n % 2 == 1 => values[n / 2],
-        _ => 0.5 * (values[n / 2 - 1] + values[n / 2]),
+    if n == 0 {
+        return 0.0;
+    }
+    let (below, &mut middle, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
+    match n % 2 {
+        1 => middle,
+        _ => 0.5 * (below.iter().copied().fold(f64::NEG_INFINITY, f64::max) + middle),
     }
 }
 

@@ -38,12 +38,11 @@ pub fn linearise(
     (precision, log_precision): (f64, f64),
     loss: RobustLoss,
 ) -> Option<PointModel> {
-    let p = camera.project_with_derivatives(point_in_world)?;
-    let e = p.pixel - Vector2::from(observation.pixel);
+    let (pixel, d) = camera.project_with_point_derivative(point_in_world)?; // 2, 2×3
+    let e = pixel - Vector2::from(observation.pixel);
     let squared = e.norm_squared() * precision;
     let (rho, slope) = loss.evaluate(squared);
     let k = observation.weight * slope * precision;
-    let d = &p.d_pixel_d_point; // 2×3
     let scaled = d * k;
     Some(PointModel {
         cost: observation.weight * (0.5 * rho - log_precision),

@@ -3,8 +3,9 @@
 use super::linearise::linearise;
 use super::problem::{BorderLayout, Parameters, Problem};
 use crate::math::arrow::NonPositivePivot;
+use crate::math::border::Border;
 use crate::trajectory::LocalTrajectory;
-use nalgebra::{Matrix3, Vector3};
+use nalgebra::Matrix3;
 use rayon::prelude::*;
 
 /// Uncertainty of everything.
@@ -38,7 +39,6 @@ pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncerta
     let (n, columns) = (layout.dofs(), border.columns);
     let (mut variances, mut rotors) = (Vec::new(), Vec::new());
     for ((trial, trajectory), band) in problem.trials.iter().zip(&parameters.trajectories).zip(&covariance.bands) {
-        let order = band.inside.order();
         let frames: Vec<(Vec<f64>, Vec<Matrix3<f64>>)> = trial
             .times
             .par_iter()
@@ -46,6 +46,7 @@ pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncerta
                 let mut w = layout.weights();
                 trajectory.weights(t, &mut w);
                 let mut variance = vec![0.0; n];
+                let mut through = vec![0.0; columns];
                 // Element (i, j) of the controls' covariance, band only, blocks in either order.
                 let inside = |a: usize, b: usize, i: usize, j: usize| {
                     if a >= b {
@@ -60,11 +61,12 @@ pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncerta
                             *v += w.value[a] * w.value[b] * inside(a, b, j, j);
                         }
                     }
-                    for c in 0..columns {
-                        let column = &band.through_border[c * order..(c + 1) * order];
-                        let x: f64 = (0..w.count).map(|a| w.value[a] * column[(w.first + a) * n + j]).sum();
-                        *v += x * x;
-                    }
+                    combine(
+                        &band.through_border,
+                        &mut through,
+                        (0..w.count).map(|a| ((w.first + a) * n + j, w.value[a])),
+                    );
+                    *v += dot(&through, &through);
                 }
                 let mut blocks = Vec::with_capacity(layout.rotors.len());
                 for (r, &at) in layout.rotors.iter().enumerate() {
@@ -75,14 +77,18 @@ pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncerta
                             m += w.rotors[r][a] * block * w.rotors[r][b].transpose();
                         }
                     }
-                    for c in 0..columns {
-                        let column = &band.through_border[c * order..(c + 1) * order];
-                        let x = (0..w.count).fold(Vector3::zeros(), |x: Vector3<f64>, a| {
-                            let from = (w.first + a) * n + at;
-                            x + w.rotors[r][a] * Vector3::from_column_slice(&column[from..from + 3])
-                        });
-                        m += x * x.transpose();
-                    }
+                    let rows: [Vec<f64>; 3] = std::array::from_fn(|i| {
+                        let weights = |a: usize| (0..3).map(move |j| (a, j));
+                        let terms = (0..w.count).flat_map(weights);
+                        let mut row = vec![0.0; columns];
+                        combine(
+                            &band.through_border,
+                            &mut row,
+                            terms.map(|(a, j)| ((w.first + a) * n + at + j, w.rotors[r][a][(i, j)])),
+                        );
+                        row
+                    });
+                    m += Matrix3::from_fn(|i, j| dot(&rows[i], &rows[j]));
                     for i in 0..3 {
                         variance[at + i] = m[(i, i)];
                     }
@@ -96,4 +102,18 @@ pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncerta
         rotors.push(r);
     }
     Ok(Uncertainty { variances, rotors, shared: covariance.border, border })
+}
+
+/// `Σ weight·(row of the border)`.
+fn combine(border: &Border, out: &mut [f64], terms: impl Iterator<Item = (usize, f64)>) {
+    out.fill(0.0);
+    for (row, weight) in terms {
+        for (o, x) in out.iter_mut().zip(border.row(row).flatten()) {
+            *o += weight * x;
+        }
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

@@ -8,7 +8,7 @@
 //! `λ_j = γ_j / Σ_k r_k²`, where `γ_j = rank − λ_j·tr(H⁻¹P_j)` is the number of differences that the data determine. The trace comes from
 //! the inverse's blocks inside the band, shared parameters held.
 
-use super::linearise::linearise;
+use super::linearise::{Workspace, linearise_in};
 use super::problem::{Free, Parameters, Problem};
 use crate::residual::reprojection::Observation;
 use crate::residual::smoothness;
@@ -57,7 +57,7 @@ pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &Ev
         let mut sum = vec![0.0; cells];
         for trial in &residuals {
             for r in trial {
-                let cell = r.camera * keypoints + r.keypoint;
+                let cell = r.camera as usize * keypoints + r.keypoint as usize;
                 let sigma = levels[cell];
                 let s = r.squared_px / (sigma * sigma);
                 weight[cell] += r.weight * loss.membership(s);
@@ -94,9 +94,9 @@ pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &Ev
 pub fn update_smoothness(problem: &mut Problem, parameters: &Parameters, prior: &[f64], options: &EvidenceOptions) {
     let layout = problem.layout.clone();
     let n = layout.dofs();
-    let mut held = problem.clone();
-    held.free = Free { scales: false, offsets: false, cameras: vec![false; problem.rig.len()] };
-    let Ok(factor) = linearise(&held, parameters).arrow.factor() else { return };
+    let free = Free::nothing(problem.rig.len());
+    let here = linearise_in(&mut Workspace::default(), problem, &free, parameters);
+    let Ok(factor) = here.arrow.factor() else { return };
     let covariance = factor.into_covariance();
     let (mut squares, mut traces, mut rank) = (vec![0.0; n], vec![0.0; n], 0.0);
     let d = smoothness::THIRD_DIFFERENCE;
@@ -150,11 +150,11 @@ const POSITION_SHARE: f64 = 0.02;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PixelResidual {
     /// Frame.
-    pub frame: usize,
+    pub frame: u32,
     /// Camera.
-    pub camera: usize,
+    pub camera: u16,
     /// Keypoint.
-    pub keypoint: usize,
+    pub keypoint: u16,
     /// Confidence.
     pub weight: f64,
     /// Squared distance, px².
@@ -194,9 +194,9 @@ impl Problem {
                                     .project(p)
                                     .map_or(1e8, |u| (u - nalgebra::Vector2::from(o.pixel)).norm_squared());
                                 PixelResidual {
-                                    frame: f,
-                                    camera: o.camera.into(),
-                                    keypoint: o.keypoint.into(),
+                                    frame: f as u32,
+                                    camera: o.camera,
+                                    keypoint: o.keypoint,
                                     weight: o.weight,
                                     squared_px,
                                     depth: camera.point_in_camera(p).z,

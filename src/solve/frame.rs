@@ -1,13 +1,17 @@
 //! One frame's share of the normal equations.
 
-use super::problem::{BorderLayout, Parameters, Problem};
+use super::corner::Corner;
+use super::problem::{BorderLayout, Free, Parameters, Problem};
+use super::spatial::{SpatialInformation, wrench};
 use crate::camera::Projector;
 use crate::kinematics::FrameDerivatives;
-use crate::math::{se3, so3};
+use crate::residual::point::PointObservation;
+use crate::residual::reprojection::Observation;
 use crate::residual::{gaussian, limit, point, reprojection};
 use crate::skeleton::{Offsets, Scales};
 use crate::trajectory::{LocalTrajectory, LocalWeights, Pose, Trajectory};
-use nalgebra::{Matrix3, Matrix3x6, Matrix6, Matrix6x3, Vector3, Vector6};
+use nalgebra::{Matrix3, Vector3, Vector6};
+use std::ops::Range;
 
 /// Shared values of one evaluation, the same for all frames.
 pub(super) struct Shared<'a> {
@@ -21,10 +25,12 @@ pub(super) struct Shared<'a> {
     pub origin: Vector3<f64>,
     /// Columns of all bodies from ground to each body, itself included.
     pub paths: Vec<Vec<usize>>,
+    /// Columns of the border that each degree of freedom has anything to do with: an elbow moves no marker of the foot.
+    pub touched: Vec<Vec<Range<usize>>>,
 }
 
 impl<'a> Shared<'a> {
-    pub fn new(problem: &'a Problem, parameters: &'a Parameters) -> Self {
+    pub fn new(problem: &'a Problem, free: &Free, parameters: &'a Parameters) -> Self {
         let skeleton = problem.mechanism.skeleton();
         let mut paths: Vec<Vec<usize>> = Vec::with_capacity(skeleton.bodies.len());
         for (b, body) in skeleton.bodies.iter().enumerate() {
@@ -32,17 +38,56 @@ impl<'a> Shared<'a> {
             path.extend(problem.mechanism.body_columns(b));
             paths.push(path);
         }
+        let border = problem.border_of(free);
+        let touched = touched(problem, &border, &paths);
         Self {
             problem,
             parameters,
             scales: problem.all_scales(parameters),
             offsets: problem.all_offsets(parameters),
             projectors: problem.projectors(parameters),
-            border: problem.border(),
+            border,
             origin: problem.origin(),
             paths,
+            touched,
         }
     }
+
+    pub fn corner(&self) -> Corner {
+        Corner::zeros(self.problem.rig.len(), self.problem.markers.len(), self.problem.groups())
+    }
+}
+
+/// See [`Shared::touched`]. Gaps of a few columns are not worth a range of their own.
+fn touched(problem: &Problem, border: &BorderLayout, paths: &[Vec<usize>]) -> Vec<Vec<Range<usize>>> {
+    const GAP: usize = 12;
+    let mechanism = &problem.mechanism;
+    let mut columns = vec![vec![false; border.columns]; problem.layout.dofs()];
+    for (slot, marker) in problem.markers.iter().enumerate() {
+        if let Some(o) = border.offsets[slot] {
+            for &k in &paths[mechanism.skeleton().markers[marker.index()].body.index()] {
+                columns[mechanism.columns()[k].dof][o..o + 3].fill(true);
+            }
+        }
+    }
+    let scales = border.scales.map(|s| s..s + problem.groups());
+    let cameras = border.cameras.iter().flatten().map(|&c| c..c + 6);
+    for range in scales.into_iter().chain(cameras) {
+        for row in &mut columns {
+            row[range.clone()].fill(true);
+        }
+    }
+    let ranges = |row: &Vec<bool>| {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for c in (0..row.len()).filter(|&c| row[c]) {
+            match ranges.last_mut() {
+                Some(last) if c < last.end + GAP => last.end = c + 1,
+                _ => ranges.push(c..c + 1),
+            }
+        }
+        ranges
+    };
+    columns.iter().map(ranges).collect()
 }
 
 /// Buffers of one worker, and the result for one frame.
@@ -54,46 +99,14 @@ pub(super) struct FrameWork {
     pub hessian: Vec<f64>,
     /// n.
     pub gradient: Vec<f64>,
-    /// n×columns, column-major.
+    /// n×columns, row-major: what a degree of freedom has to do with the border. Written inside [`Shared::touched`] only.
     pub cross: Vec<f64>,
-    by_scale: Vec<Vector3<f64>>,
-    body_information: Vec<Matrix6<f64>>,
+    body_information: Vec<SpatialInformation>,
     body_gradient: Vec<Vector6<f64>>,
     /// `[body][group]`.
     body_scale: Vec<Vector6<f64>>,
     /// `[camera][body]`.
-    camera_body: Vec<Matrix6<f64>>,
-    camera_twist: Vec<Vector6<f64>>,
-}
-
-/// Sums over frames of what touches only shared parameters.
-pub(super) struct Corner {
-    pub matrix: Vec<f64>,
-    pub gradient: Vec<f64>,
-    pub cost: f64,
-}
-
-impl Corner {
-    pub fn zeros(columns: usize) -> Self {
-        Self { matrix: vec![0.0; columns * columns], gradient: vec![0.0; columns], cost: 0.0 }
-    }
-
-    pub fn add(&mut self, other: &Corner) {
-        for (a, b) in self.matrix.iter_mut().zip(&other.matrix) {
-            *a += b;
-        }
-        for (a, b) in self.gradient.iter_mut().zip(&other.gradient) {
-            *a += b;
-        }
-        self.cost += other.cost;
-    }
-
-    /// Adds to the lower triangle (`row ≥ column`, whichever way they are given).
-    fn lower(&mut self, i: usize, j: usize, value: f64) {
-        let (row, column) = if i >= j { (i, j) } else { (j, i) };
-        let n = self.gradient.len();
-        self.matrix[column * n + row] += value;
-    }
+    camera_body: Vec<SpatialInformation>,
 }
 
 impl FrameWork {
@@ -109,12 +122,10 @@ impl FrameWork {
             hessian: vec![0.0; n * n],
             gradient: vec![0.0; n],
             cross: vec![0.0; n * shared.border.columns],
-            by_scale: vec![Vector3::zeros(); groups],
-            body_information: vec![Matrix6::zeros(); bodies],
+            body_information: vec![SpatialInformation::zeros(); bodies],
             body_gradient: vec![Vector6::zeros(); bodies],
             body_scale: vec![Vector6::zeros(); bodies * groups],
-            camera_body: vec![Matrix6::zeros(); bodies * problem.rig.len()],
-            camera_twist: vec![Vector6::zeros(); problem.rig.len()],
+            camera_body: vec![SpatialInformation::zeros(); bodies * problem.rig.len()],
         }
     }
 
@@ -164,14 +175,10 @@ impl FrameWork {
     /// Linearises a frame: fills `hessian`, `gradient`, `cross`, `weights`, and adds to the corner.
     pub fn linearise(&mut self, shared: &Shared, trial: usize, frame: usize, corner: &mut Corner) {
         let problem = shared.problem;
-        let mechanism = &problem.mechanism;
-        let skeleton = mechanism.skeleton();
-        let (n, groups, bodies) = (problem.layout.dofs(), problem.groups(), skeleton.bodies.len());
-        let border = &shared.border;
         self.kinematics(shared, trial, frame);
         let data = &problem.trials[trial];
         shared.parameters.trajectories[trial].weights(data.times[frame], &mut self.weights);
-        mechanism.linearise_about(
+        problem.mechanism.linearise_about(
             &shared.origin,
             &shared.scales,
             &shared.offsets,
@@ -182,12 +189,15 @@ impl FrameWork {
 
         self.hessian.fill(0.0);
         self.gradient.fill(0.0);
-        self.cross.fill(0.0);
-        self.body_information.fill(Matrix6::zeros());
+        for (row, touched) in self.cross.chunks_mut(shared.border.columns.max(1)).zip(&shared.touched) {
+            for range in touched {
+                row[range.clone()].fill(0.0);
+            }
+        }
+        self.body_information.fill(SpatialInformation::zeros());
         self.body_gradient.fill(Vector6::zeros());
         self.body_scale.fill(Vector6::zeros());
-        self.camera_body.fill(Matrix6::zeros());
-        self.camera_twist.fill(Vector6::zeros());
+        self.camera_body.fill(SpatialInformation::zeros());
 
         // Marker by marker: the observations of a slot are next to each other.
         let (mut observations, mut points) = (data.frame_observations(frame), data.frame_points(frame));
@@ -199,128 +209,119 @@ impl FrameWork {
             // A handful each: quicker counted than searched for.
             let here = observations.iter().take_while(|o| o.slot == slot).count();
             let here_points = points.iter().take_while(|o| o.slot == slot).count();
-            let marker = problem.markers[slot as usize];
-            let b = skeleton.markers[marker.index()].body.index();
-            let p = self.kinematics.frame.markers[marker.index()];
-            let about = p - shared.origin;
-            let rotation = *self.kinematics.frame.rotations[b].matrix();
-            let offset = border.offsets[slot as usize];
-            let mut gradient = Vector3::zeros();
-            let mut information = Matrix3::zeros();
-            if border.scales.is_some() {
-                mechanism.marker_by_scale(&self.kinematics, marker, &mut self.by_scale);
-            }
-            for o in &observations[..here] {
-                let camera = o.camera as usize;
-                let precision = problem.hyper.precision(camera, o.keypoint.into());
-                let Some(m) =
-                    reprojection::linearise(o, &shared.projectors[camera], &p, precision, problem.hyper.pixel_loss)
-                else {
-                    // Charged, but with nothing to pull on.
-                    let loss = problem.hyper.pixel_loss;
-                    corner.cost += reprojection::cost(o, &shared.projectors[camera], &p, precision, loss).0;
-                    continue;
-                };
-                corner.cost += m.cost;
-                gradient += m.gradient;
-                information += m.information;
-                if let Some(first) = border.cameras[camera] {
-                    let (push, twist) = moved(&about, &m.information, &m.gradient);
-                    self.camera_body[camera * bodies + b] += outer(&about, &push);
-                    self.camera_twist[camera] += twist;
-                    if let Some(s) = border.scales {
-                        // What moves the marker within its body; what moves the body is added once for all its markers.
-                        mechanism.marker_within_body_by_scale(&self.kinematics, marker, |g, u| {
-                            let row = push.tr_mul(&u);
-                            for i in 0..6 {
-                                corner.lower(first + i, s + g, -row[i]);
-                            }
-                        });
-                    }
-                    if let Some(o) = offset {
-                        let block = rotation.tr_mul(&push); // 3×6
-                        for i in 0..6 {
-                            for j in 0..3 {
-                                corner.lower(first + i, o + j, -block[(j, i)]);
-                            }
-                        }
-                    }
-                }
-            }
-            for o in &points[..here_points] {
-                let m = point::linearise(o, &p, problem.hyper.point_loss);
-                corner.cost += m.cost;
-                gradient += m.gradient;
-                information += m.information;
-            }
+            self.marker(shared, slot as usize, &observations[..here], &points[..here_points], corner);
             observations = &observations[here..];
             points = &points[here_points..];
-
-            let (push, twist) = moved(&about, &information, &gradient);
-            self.body_gradient[b] += twist;
-            self.body_information[b] += outer(&about, &push);
-            if let Some(s) = border.scales {
-                for g in 0..groups {
-                    let u = self.by_scale[g];
-                    self.body_scale[b * groups + g] += push.tr_mul(&u);
-                    corner.gradient[s + g] += u.dot(&gradient);
-                    let wu = information * u;
-                    for h in 0..=g {
-                        corner.lower(s + g, s + h, wu.dot(&self.by_scale[h]));
-                    }
-                    if let Some(o) = offset {
-                        let row = rotation.tr_mul(&wu);
-                        for j in 0..3 {
-                            corner.lower(o + j, s + g, row[j]);
-                        }
-                    }
-                }
-            }
-            if let Some(o) = offset {
-                let own = rotation.tr_mul(&(information * rotation));
-                let g = rotation.tr_mul(&gradient);
-                let y: Matrix6x3<f64> = push.tr_mul(&rotation);
-                for i in 0..3 {
-                    corner.gradient[o + i] += g[i];
-                    for j in 0..=i {
-                        corner.lower(o + i, o + j, own[(i, j)]);
-                    }
-                    let column = &mut self.cross[(o + i) * n..(o + i + 1) * n];
-                    for &k in &shared.paths[b] {
-                        column[mechanism.columns()[k].dof] += self.kinematics.twists[k].dot(&y.column(i));
-                    }
-                }
-            }
         }
-        self.cameras(shared, corner);
+        self.bodies(shared, corner);
         self.gather(shared);
         self.priors(shared, corner);
     }
 
-    /// Blocks of the corner between cameras, and between cameras and scales as far as these move whole bodies.
-    fn cameras(&mut self, shared: &Shared, corner: &mut Corner) {
+    /// Adds what was seen of one marker.
+    fn marker(
+        &mut self,
+        shared: &Shared,
+        slot: usize,
+        observations: &[Observation],
+        points: &[PointObservation],
+        corner: &mut Corner,
+    ) {
+        let (problem, border) = (shared.problem, &shared.border);
+        let mechanism = &problem.mechanism;
+        let (groups, bodies) = (problem.groups(), self.body_information.len());
+        let marker = problem.markers[slot];
+        let b = mechanism.skeleton().markers[marker.index()].body.index();
+        let p = self.kinematics.frame.markers[marker.index()];
+        let about = p - shared.origin;
+        let rotation = &self.kinematics.frame.rotations[b];
+        let (loss, point_loss) = (problem.hyper.pixel_loss, problem.hyper.point_loss);
+        let mut gradient = Vector3::zeros();
+        let mut information = Matrix3::zeros();
+        for o in observations {
+            let camera = o.camera as usize;
+            let precision = problem.hyper.precision(camera, o.keypoint.into());
+            let Some(m) = reprojection::linearise(o, &shared.projectors[camera], &p, precision, loss) else {
+                // Charged, but with nothing to pull on.
+                corner.cost += reprojection::cost(o, &shared.projectors[camera], &p, precision, loss).0;
+                continue;
+            };
+            corner.cost += m.cost;
+            gradient += m.gradient;
+            information += m.information;
+            if border.cameras[camera].is_some() {
+                let seen = SpatialInformation::of_point(&about, &m.information);
+                self.camera_body[camera * bodies + b] += seen;
+                corner.camera_gradient[camera] += wrench(&about, &m.gradient);
+                corner.camera_offset[camera * problem.markers.len() + slot] += seen.of_axes(rotation);
+            }
+        }
+        for o in points {
+            let m = point::linearise(o, &p, point_loss);
+            corner.cost += m.cost;
+            gradient += m.gradient;
+            information += m.information;
+        }
+
+        let seen = SpatialInformation::of_point(&about, &information);
+        self.body_gradient[b] += wrench(&about, &gradient);
+        self.body_information[b] += seen;
+        if border.columns == 0 {
+            return;
+        }
+        let axes = seen.of_axes(rotation); // 6×3
+        let by_axes = information * rotation.matrix();
+        corner.offset_offset[slot] += rotation.matrix().tr_mul(&by_axes);
+        corner.offset_gradient[slot] += rotation.matrix().tr_mul(&gradient);
+        if border.scales.is_some() {
+            mechanism.marker_within_body_by_scale(marker, |g, d| self.body_scale[b * groups + g] += axes * d);
+            for &g in mechanism.groups_moving(b) {
+                let moved = &self.kinematics.origin_by_scale[b * groups + g];
+                corner.offset_scale[slot * groups + g] += by_axes.tr_mul(moved);
+            }
+        }
+        if let Some(o) = border.offsets[slot] {
+            for &k in &shared.paths[b] {
+                let row = mechanism.columns()[k].dof * border.columns + o;
+                let force = axes.tr_mul(&self.kinematics.twists[k]);
+                for j in 0..3 {
+                    self.cross[row + j] += force[j];
+                }
+            }
+        }
+    }
+
+    /// What whole bodies have to do with scales and cameras, before sums over subtrees.
+    fn bodies(&mut self, shared: &Shared, corner: &mut Corner) {
+        let mechanism = &shared.problem.mechanism;
         let (groups, bodies) = (shared.problem.groups(), self.body_information.len());
-        for (c, column) in shared.border.cameras.iter().enumerate() {
-            let Some(first) = *column else { continue };
-            let mut total = Matrix6::zeros();
+        if shared.border.scales.is_some() {
             for b in 0..bodies {
-                let own = &self.camera_body[c * bodies + b];
-                total += own;
-                if let Some(s) = shared.border.scales {
-                    for g in 0..groups {
-                        let u = &self.kinematics.origin_by_scale[b * groups + g];
-                        // The lower half of AᵀWA is Σ W·A.
-                        let row = own.fixed_view::<3, 6>(3, 0).tr_mul(u);
-                        for i in 0..6 {
-                            corner.lower(first + i, s + g, -row[i]);
-                        }
+                let moving = mechanism.groups_moving(b);
+                let moved = &self.kinematics.origin_by_scale[b * groups..(b + 1) * groups];
+                let force = self.body_gradient[b].fixed_rows::<3>(3).into_owned();
+                for (i, &g) in moving.iter().enumerate() {
+                    let pushed = self.body_information[b].of_displacement(&moved[g]);
+                    self.body_scale[b * groups + g] += pushed;
+                    corner.scale_gradient[g] += moved[g].dot(&force);
+                    for &h in &moving[..=i] {
+                        corner.scale_scale[g * groups + h] += pushed.fixed_rows::<3>(3).dot(&moved[h]);
                     }
                 }
             }
-            for i in 0..6 {
-                corner.gradient[first + i] -= self.camera_twist[c][i];
-                for j in 0..=i {
-                    corner.lower(first + i, first + j, total[(i, j)]);
+        }
+        for (camera, column) in shared.border.cameras.iter().enumerate() {
+            if column.is_none() {
+                continue;
+            }
+            for b in 0..bodies {
+                let own = self.camera_body[camera * bodies + b];
+                corner.camera_camera[camera] += own;
+                if shared.border.scales.is_some() {
+                    for &g in mechanism.groups_moving(b) {
+                        let moved = &self.kinematics.origin_by_scale[b * groups + g];
+                        corner.camera_scale[camera * groups + g] += own.of_displacement(moved);
+                    }
                 }
             }
         }
@@ -362,7 +363,7 @@ impl FrameWork {
                 let tau = self.kinematics.twists[k];
                 let dof = columns[k].dof;
                 self.gradient[dof] += tau.dot(&self.body_gradient[b]);
-                let force = self.body_information[b] * tau;
+                let force = self.body_information[b].times(&tau);
                 for &l in &shared.paths[b] {
                     let other = columns[l].dof;
                     let value = force.dot(&self.kinematics.twists[l]);
@@ -371,16 +372,17 @@ impl FrameWork {
                         self.hessian[dof * n + other] += value;
                     }
                 }
+                let row = &mut self.cross[dof * border.columns..(dof + 1) * border.columns];
                 if let Some(s) = border.scales {
                     for g in 0..groups {
-                        self.cross[(s + g) * n + dof] += tau.dot(&self.body_scale[b * groups + g]);
+                        row[s + g] += tau.dot(&self.body_scale[b * groups + g]);
                     }
                 }
                 for (c, column) in border.cameras.iter().enumerate() {
                     if let Some(first) = column {
-                        let row = self.camera_body[c * bodies + b] * tau;
+                        let force = self.camera_body[c * bodies + b].times(&tau);
                         for i in 0..6 {
-                            self.cross[(first + i) * n + dof] -= row[i];
+                            row[first + i] -= force[i];
                         }
                     }
                 }
@@ -407,22 +409,4 @@ impl FrameWork {
             }
         }
     }
-}
-
-/// `W·A` (3×6) and `Aᵀ·g` (6) for `A = ∂p/∂twist = [−[p]× | I]`.
-fn moved(p: &Vector3<f64>, information: &Matrix3<f64>, gradient: &Vector3<f64>) -> (Matrix3x6<f64>, Vector6<f64>) {
-    let a = se3::d_moved_d_twist(p);
-    let mut push = Matrix3x6::zeros();
-    push.fixed_view_mut::<3, 3>(0, 0).copy_from(&(information * a.fixed_view::<3, 3>(0, 0)));
-    push.fixed_view_mut::<3, 3>(0, 3).copy_from(information);
-    let torque = p.cross(gradient);
-    (push, Vector6::new(torque.x, torque.y, torque.z, gradient.x, gradient.y, gradient.z))
-}
-
-/// `Aᵀ·(W·A)`, 6×6.
-fn outer(p: &Vector3<f64>, push: &Matrix3x6<f64>) -> Matrix6<f64> {
-    let mut m = Matrix6::zeros();
-    m.fixed_view_mut::<3, 6>(0, 0).copy_from(&(so3::hat(p) * push));
-    m.fixed_view_mut::<3, 6>(3, 0).copy_from(push);
-    m
 }

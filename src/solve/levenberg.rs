@@ -8,9 +8,9 @@
 //! decrement `½·gᵀ·H⁻¹·g`: how far the cost can still fall. The cost being a negative log posterior, a decrement of 10⁻² is a distance of 0.14
 //! standard deviations from the minimum in the space of all parameters together, below anything that is reported.
 
-use super::linearise::{Linearisation, linearise};
+use super::linearise::{Linearisation, Workspace, linearise_in};
 use super::problem::{Parameters, Problem};
-use crate::math::arrow::Arrow;
+use crate::math::arrow::{Arrow, Band};
 use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, IterState, KV, Solver, State, TerminationReason, TerminationStatus};
 use std::sync::Arc;
@@ -69,7 +69,6 @@ pub struct SolveOutcome {
 }
 
 /// The solver.
-#[derive(Clone)]
 pub struct LevenbergMarquardt {
     options: SolveOptions,
     damping: f64,
@@ -79,6 +78,7 @@ pub struct LevenbergMarquardt {
     /// Normal equations at the current parameters. A candidate is judged by linearising it, which costs little more than its cost alone and is what
     /// the next iteration needs when it is accepted, as it nearly always is.
     current: Option<Linearisation>,
+    workspace: Workspace,
 }
 
 /// Beyond this damping no step helps: the parameters are as good as rounding allows.
@@ -87,7 +87,15 @@ const MAX_DAMPING: f64 = 1e12;
 impl LevenbergMarquardt {
     /// A solver with these options.
     pub fn new(options: SolveOptions) -> Self {
-        Self { damping: options.damping, growth: 2.0, finished: None, history: Vec::new(), current: None, options }
+        Self {
+            damping: options.damping,
+            growth: 2.0,
+            finished: None,
+            history: Vec::new(),
+            current: None,
+            workspace: Workspace::default(),
+            options,
+        }
     }
 }
 
@@ -104,7 +112,8 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
         let Some(parameters) = state.get_param().cloned() else {
             return Err(argmin::core::ArgminError::NotInitialized { text: "parameters are not set".into() }.into());
         };
-        let here = problem.problem("linearise_count", |p| Ok(linearise(p, &parameters)))?;
+        let here =
+            problem.problem("linearise_count", |p| Ok(linearise_in(&mut self.workspace, p, &p.free, &parameters)))?;
         let cost = here.cost;
         self.current = Some(here);
         Ok((state.param(parameters).cost(cost), None))
@@ -124,17 +133,19 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
         while accepted.is_none() && self.finished.is_none() {
             let here = match self.current.take() {
                 Some(l) => l,
-                None => problem.problem("linearise_count", |p| Ok(linearise(p, &parameters)))?,
+                None => problem
+                    .problem("linearise_count", |p| Ok(linearise_in(&mut self.workspace, p, &p.free, &parameters)))?,
             };
             let Some(step) = damped_step(here.arrow, self.damping) else {
                 self.reject();
                 continue;
             };
+            self.workspace.recycle(step.storage);
             decrement = step.predicted;
             let mut candidate = parameters.clone();
             let there = problem.problem("linearise_count", |p| {
                 candidate.retract(p, &step.bands, &step.border);
-                Ok(linearise(p, &candidate))
+                Ok(linearise_in(&mut self.workspace, p, &p.free, &candidate))
             })?;
             let new = there.cost;
             let ratio = (cost - new) / step.predicted;
@@ -187,6 +198,8 @@ struct Step {
     bands: Vec<Vec<f64>>,
     border: Vec<f64>,
     predicted: f64,
+    /// The factor's memory.
+    storage: Vec<Band>,
 }
 
 /// The damped step and the decrease the quadratic model promises; `None` where the matrix is not positive definite.
@@ -211,7 +224,8 @@ fn damped_step(mut arrow: Arrow, damping: f64) -> Option<Step> {
         added_border.push(damping * *d);
         *d += damping * *d;
     }
-    let solution = arrow.factor().ok()?.solve();
+    let factor = arrow.factor().ok()?;
+    let solution = factor.solve();
     // ½·δᵀ(μDδ + b), b = −g.
     let share = |x: &[f64], d: &[f64], b: &[f64]| -> f64 {
         x.iter().zip(d).zip(b).map(|((x, d), b)| 0.5 * x * (d * x + b)).sum()
@@ -220,7 +234,8 @@ fn damped_step(mut arrow: Arrow, damping: f64) -> Option<Step> {
     for (i, x) in solution.bands.iter().enumerate() {
         predicted += share(x, &added[i], &rhs[i]);
     }
-    predicted.is_finite().then_some(Step { bands: solution.bands, border: solution.border, predicted })
+    let storage = factor.into_bands();
+    predicted.is_finite().then_some(Step { bands: solution.bands, border: solution.border, predicted, storage })
 }
 
 struct Report(Progress);

@@ -1,8 +1,10 @@
 //! The cost, and the normal equations as an arrow system.
 
-use super::frame::{Corner, FrameWork, Shared};
-use super::problem::{Parameters, Problem, pieces};
-use crate::math::arrow::{Arrow, Band, BlockBanded};
+use super::corner::{Corner, DenseCorner};
+use super::frame::{FrameWork, Shared};
+use super::problem::{Free, Parameters, Problem, pieces};
+use crate::math::arrow::{Arrow, Band};
+use crate::math::banded::BlockBanded;
 use crate::residual::{gaussian, smoothness};
 use crate::trajectory::{BSpline, LocalTrajectory};
 use nalgebra::{Matrix3, Vector3};
@@ -21,9 +23,25 @@ pub struct Linearisation {
     pub cost: f64,
 }
 
-/// One piece's sums.
+/// Memory of a linearisation, kept from one to the next: that of a long trial is large, and fresh memory costs the system more than the sums that go into it.
+#[derive(Default)]
+pub struct Workspace {
+    bands: Vec<Band>,
+    pieces: Vec<Piece>,
+}
+
+impl Workspace {
+    /// Takes back what an earlier linearisation was written to.
+    pub fn recycle(&mut self, bands: Vec<Band>) {
+        self.bands = bands;
+    }
+}
+
+/// One piece's sums, and what a worker needs to make them.
 struct Piece {
+    work: FrameWork,
     band: BlockBanded,
+    /// Row-major.
     border: Vec<f64>,
     gradient: Vec<f64>,
     corner: Corner,
@@ -32,7 +50,7 @@ struct Piece {
 impl Problem {
     /// The whole objective: a negative log posterior up to a constant.
     pub fn cost(&self, parameters: &Parameters) -> f64 {
-        let shared = Shared::new(self, parameters);
+        let shared = Shared::new(self, &self.free, parameters);
         let mut cost = 0.0;
         for (i, trial) in self.trials.iter().enumerate() {
             let parts: Vec<f64> = pieces(&parameters.trajectories[i], &trial.times)
@@ -45,7 +63,7 @@ impl Problem {
             cost += parts.iter().sum::<f64>();
             cost += smoothness_cost(&parameters.trajectories[i], &self.hyper.smoothness);
         }
-        let mut corner = Corner::zeros(0);
+        let mut corner = DenseCorner::zeros(0, 0.0);
         shared_priors(&shared, &mut corner);
         cost + corner.cost
     }
@@ -53,39 +71,54 @@ impl Problem {
 
 /// Linearises the problem.
 pub fn linearise(problem: &Problem, parameters: &Parameters) -> Linearisation {
-    let shared = Shared::new(problem, parameters);
+    linearise_in(&mut Workspace::default(), problem, &problem.free, parameters)
+}
+
+/// The same with only `free` free, in the memory of an earlier linearisation.
+pub fn linearise_in(
+    workspace: &mut Workspace,
+    problem: &Problem,
+    free: &Free,
+    parameters: &Parameters,
+) -> Linearisation {
+    let shared = Shared::new(problem, free, parameters);
     let columns = shared.border.columns;
     let n = problem.layout.dofs();
-    let mut corner = Corner::zeros(columns);
+    let mut corner = shared.corner();
     let mut bands = Vec::with_capacity(problem.trials.len());
+    let mut storage = std::mem::take(&mut workspace.bands).into_iter();
     for (i, trial) in problem.trials.iter().enumerate() {
         let trajectory = &parameters.trajectories[i];
         let (controls, p) = (trajectory.controls(), trajectory.bandwidth());
-        let mut band = Band::zeros(n, controls, p, columns);
-        let order = band.matrix.order();
-        for wave in pieces(trajectory, &trial.times).chunks(WAVE) {
-            let done: Vec<(usize, Piece)> = wave
-                .par_iter()
-                .map_init(
-                    || FrameWork::new(&shared),
-                    |work, (spans, frames)| (spans.start, piece(&shared, work, i, spans, frames.clone())),
-                )
-                .collect();
+        let mut band = Band::zeros_in(storage.next(), n, controls, p, columns);
+        let pieces = pieces(trajectory, &trial.times);
+        let blocks = pieces.iter().map(|(spans, _)| spans.len()).max().unwrap_or(0) + p;
+        prepare(&mut workspace.pieces, &shared, pieces.len().min(WAVE), blocks, p);
+        for wave in pieces.chunks(WAVE) {
+            let done = &mut workspace.pieces[..wave.len()];
+            wave.par_iter()
+                .zip(&mut *done)
+                .for_each(|((spans, frames), piece)| piece.sum(&shared, i, spans, frames.clone()));
             // Bands and borders of different pieces overlap by the spline's support: added in order.
-            for (first, piece) in &done {
-                for (a, b) in band.matrix.panels_mut(*first).iter_mut().zip(piece.band.panels()) {
+            for ((spans, _), piece) in wave.iter().zip(&*done) {
+                let length = (spans.len() + p) * n;
+                for (a, b) in band.matrix.panels_mut(spans.start).iter_mut().zip(piece.band.panels()) {
                     *a += b;
                 }
-                for (a, b) in band.rhs[first * n..].iter_mut().zip(&piece.gradient) {
+                for (a, b) in band.rhs[spans.start * n..].iter_mut().zip(&piece.gradient[..length]) {
                     *a -= b;
                 }
                 corner.add(&piece.corner);
             }
-            band.border.par_chunks_mut(order.max(1)).enumerate().for_each(|(c, column)| {
-                for (first, piece) in &done {
-                    let local = piece.gradient.len();
-                    for (a, b) in column[first * n..].iter_mut().zip(&piece.border[c * local..(c + 1) * local]) {
-                        *a += b;
+            let done = &*done;
+            band.border.par_panels_mut().for_each(|(first, width, panel)| {
+                for ((spans, _), piece) in wave.iter().zip(done) {
+                    let length = (spans.len() + p) * n;
+                    let rows = panel[spans.start * n * width..].chunks_mut(width);
+                    for (row, from) in rows.zip(piece.border.chunks(columns)).take(length) {
+                        for (a, b) in row.iter_mut().zip(&from[first..first + width]) {
+                            *a += b;
+                        }
                     }
                 }
             });
@@ -93,54 +126,95 @@ pub fn linearise(problem: &Problem, parameters: &Parameters) -> Linearisation {
         corner.cost += smoothness_normal(trajectory, &problem.hyper.smoothness, &mut band);
         bands.push(band);
     }
+    let mut corner = corner.assemble(&shared);
     shared_priors(&shared, &mut corner);
-    for c in 0..columns {
-        for r in c..columns {
-            corner.matrix[r * columns + c] = corner.matrix[c * columns + r];
-        }
-    }
+    corner.mirror();
     let corner_rhs = corner.gradient.iter().map(|g| -g).collect();
     Linearisation { arrow: Arrow { bands, corner: corner.matrix, corner_rhs }, cost: corner.cost }
 }
 
-fn piece(shared: &Shared, work: &mut FrameWork, trial: usize, spans: &Range<usize>, frames: Range<usize>) -> Piece {
-    let problem = shared.problem;
-    let n = problem.layout.dofs();
+/// Makes sure of `count` pieces with room for `blocks` controls.
+fn prepare(pieces: &mut Vec<Piece>, shared: &Shared, count: usize, blocks: usize, p: usize) {
+    let n = shared.problem.layout.dofs();
     let columns = shared.border.columns;
-    let p = shared.parameters.trajectories[trial].bandwidth();
-    let blocks = spans.len() + p;
-    let order = blocks * n;
-    let mut out = Piece {
-        band: BlockBanded::zeros(n, blocks, p),
-        border: vec![0.0; order * columns],
-        gradient: vec![0.0; order],
-        corner: Corner::zeros(columns),
+    let fits = |piece: &Piece| {
+        piece.band.blocks == blocks && piece.band.bandwidth == p && piece.border.len() == blocks * n * columns
     };
-    let mut column = vec![0.0; n];
-    for frame in frames {
-        work.linearise(shared, trial, frame, &mut out.corner);
-        let w = &work.weights;
-        let first = w.first - spans.start;
-        for k in 0..w.count {
-            let at = (first + k) * n;
-            add_weighted(&mut out.gradient[at..at + n], &work.gradient, work, k, &problem.layout.rotors);
-            for c in 0..columns {
-                let target = &mut out.border[c * order + at..c * order + at + n];
-                add_weighted(target, &work.cross[c * n..(c + 1) * n], work, k, &problem.layout.rotors);
+    if pieces.len() < count || !pieces.iter().all(fits) {
+        pieces.clear();
+        pieces.extend((0..count).map(|_| Piece {
+            work: FrameWork::new(shared),
+            band: BlockBanded::zeros(n, blocks, p),
+            border: vec![0.0; blocks * n * columns],
+            gradient: vec![0.0; blocks * n],
+            corner: shared.corner(),
+        }));
+    }
+}
+
+impl Piece {
+    fn sum(&mut self, shared: &Shared, trial: usize, spans: &Range<usize>, frames: Range<usize>) {
+        let n = shared.problem.layout.dofs();
+        let columns = shared.border.columns;
+        let rotors = &shared.problem.layout.rotors;
+        self.band.clear();
+        self.border.fill(0.0);
+        self.gradient.fill(0.0);
+        self.corner.clear();
+        let work = &mut self.work;
+        let mut column = vec![0.0; n];
+        for frame in frames {
+            work.linearise(shared, trial, frame, &mut self.corner);
+            let w = &work.weights;
+            let first = w.first - spans.start;
+            for k in 0..w.count {
+                let at = (first + k) * n;
+                add_weighted(&mut self.gradient[at..at + n], &work.gradient, work, k, rotors);
             }
-        }
-        // A_ab += S_aᵀ·H·S_b, column by column of S_b.
-        for b in 0..w.count {
-            for c in 0..n {
-                weighted_column(&mut column, work, b, c, &problem.layout.rotors);
-                for a in b..w.count {
-                    let target = out.band.column_mut(first + a, first + b, c);
-                    add_weighted(target, &column, work, a, &problem.layout.rotors);
+            if columns > 0 {
+                add_border(&mut self.border[first * n * columns..], shared, work);
+            }
+            // A_ab += S_aᵀ·H·S_b, column by column of S_b.
+            for b in 0..w.count {
+                for c in 0..n {
+                    weighted_column(&mut column, work, b, c, rotors);
+                    for a in b..w.count {
+                        let target = self.band.column_mut(first + a, first + b, c);
+                        add_weighted(target, &column, work, a, rotors);
+                    }
                 }
             }
         }
     }
-    out
+}
+
+/// `E_k += S_kᵀ·cross` for all controls `k` of a frame, row by row.
+fn add_border(target: &mut [f64], shared: &Shared, work: &FrameWork) {
+    let (n, columns) = (work.gradient.len(), shared.border.columns);
+    let layout = &shared.problem.layout;
+    let mut add = |k: usize, to: usize, from: usize, weight: f64| {
+        let to = &mut target[(k * n + to) * columns..(k * n + to + 1) * columns];
+        let row = &work.cross[from * columns..(from + 1) * columns];
+        for range in &shared.touched[from] {
+            for (t, x) in to[range.clone()].iter_mut().zip(&row[range.clone()]) {
+                *t += weight * x;
+            }
+        }
+    };
+    for j in 0..layout.scalars() {
+        for k in 0..work.weights.count {
+            add(k, j, j, work.weights.value[k]);
+        }
+    }
+    for (r, &at) in layout.rotors.iter().enumerate() {
+        for k in 0..work.weights.count {
+            for i in 0..3 {
+                for j in 0..3 {
+                    add(k, at + i, at + j, work.weights.rotors[r][k][(j, i)]);
+                }
+            }
+        }
+    }
 }
 
 /// `target += S_kᵀ·h` for a vector over degrees of freedom.
@@ -244,7 +318,7 @@ fn smoothness_normal(trajectory: &BSpline, precision: &[f64], band: &mut Band) -
 }
 
 /// Priors on shared parameters. With an empty corner only the cost is added.
-fn shared_priors(shared: &Shared, corner: &mut Corner) {
+fn shared_priors(shared: &Shared, corner: &mut DenseCorner) {
     let (problem, parameters, border) = (shared.problem, shared.parameters, &shared.border);
     let priors = &problem.priors;
     let columns = corner.gradient.len();

@@ -5,12 +5,14 @@
 //! twists of the degrees of freedom pull them into joint space; B-spline weights spread the frame's block over the band;
 //! scales, offsets and extrinsics are the border.
 
+mod corner;
 mod covariance;
 mod evidence;
 mod frame;
 mod levenberg;
 mod linearise;
 mod problem;
+mod spatial;
 #[cfg(test)]
 mod tests;
 

@@ -58,6 +58,13 @@ pub struct Free {
     pub cameras: Vec<bool>,
 }
 
+impl Free {
+    /// Trajectories alone.
+    pub fn nothing(cameras: usize) -> Self {
+        Self { scales: false, offsets: false, cameras: vec![false; cameras] }
+    }
+}
+
 /// Prior knowledge, all Gaussian but the extrinsics'. Standard deviations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Priors {
@@ -196,20 +203,25 @@ pub struct BorderLayout {
 impl Problem {
     /// The border for what is free.
     pub fn border(&self) -> BorderLayout {
+        self.border_of(&self.free)
+    }
+
+    /// The border if `free` were.
+    pub(super) fn border_of(&self, free: &Free) -> BorderLayout {
         let mut columns = 0;
-        let mut take = |free: bool, width: usize| {
-            free.then(|| {
+        let mut take = |is_free: bool, width: usize| {
+            is_free.then(|| {
                 columns += width;
                 columns - width
             })
         };
-        let scales = take(self.free.scales, self.mechanism.groups().groups.len());
+        let scales = take(free.scales, self.mechanism.groups().groups.len());
         let offsets = self
             .markers
             .iter()
-            .map(|m| take(self.free.offsets && !self.mechanism.skeleton().markers[m.index()].fixed, 3))
+            .map(|m| take(free.offsets && !self.mechanism.skeleton().markers[m.index()].fixed, 3))
             .collect();
-        let cameras = self.free.cameras.iter().map(|&f| take(f, 6)).collect();
+        let cameras = free.cameras.iter().map(|&f| take(f, 6)).collect();
         BorderLayout { scales, offsets, cameras, columns }
     }
 

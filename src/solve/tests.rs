@@ -281,7 +281,7 @@ fn against_matrix(l: &Linearisation, d: &ArrowSolution, e: &ArrowSolution) -> f6
         let order = m.order();
         for c in 0..columns {
             for r in 0..order {
-                let v = band.border[c * order + r];
+                let v = band.border.at(r, c);
                 sum += v * (x[r] * e.border[c] + y[r] * d.border[c]);
             }
         }

@@ -1,0 +1,109 @@
+//! What markers know about the twist of the body they are on.
+
+use crate::math::so3;
+use nalgebra::{Matrix3, Matrix6x3, Rotation3, Vector3, Vector6};
+use std::ops::AddAssign;
+
+/// `Σ AᵀWA` (6×6) for `A = ∂p/∂twist = [−[p]× | I]` and the information `W` of each point, by its parts
+///
+/// ```text
+/// ⎡ turning  mixed  ⎤     turning = [p]×·W·[p]×ᵀ,  mixed = [p]×·W,  moving = W
+/// ⎣ mixedᵀ   moving ⎦
+/// ```
+///
+/// It is to information what a rigid body's spatial inertia is to mass (Featherstone 2008, *Rigid body dynamics algorithms*, §2.13), and adds in the same way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct SpatialInformation {
+    pub turning: Matrix3<f64>,
+    pub mixed: Matrix3<f64>,
+    pub moving: Matrix3<f64>,
+}
+
+impl SpatialInformation {
+    pub fn zeros() -> Self {
+        Self { turning: Matrix3::zeros(), mixed: Matrix3::zeros(), moving: Matrix3::zeros() }
+    }
+
+    /// Of a single point.
+    #[inline]
+    pub fn of_point(p: &Vector3<f64>, information: &Matrix3<f64>) -> Self {
+        let hat = so3::hat(p);
+        let mixed = hat * information;
+        Self { turning: mixed * hat.transpose(), mixed, moving: *information }
+    }
+
+    /// `AᵀW·u`: the generalised force of a displacement `u` of all points alike.
+    #[inline]
+    pub fn of_displacement(&self, u: &Vector3<f64>) -> Vector6<f64> {
+        stack(&(self.mixed * u), &(self.moving * u))
+    }
+
+    /// `AᵀW·R`: of displacements along the axes of a body.
+    #[inline]
+    pub fn of_axes(&self, rotation: &Rotation3<f64>) -> Matrix6x3<f64> {
+        let (turning, moving) = (self.mixed * rotation.matrix(), self.moving * rotation.matrix());
+        Matrix6x3::from_fn(|i, j| if i < 3 { turning[(i, j)] } else { moving[(i - 3, j)] })
+    }
+
+    /// `AᵀWA·ξ`.
+    #[inline]
+    pub fn times(&self, twist: &Vector6<f64>) -> Vector6<f64> {
+        let (omega, v) = (twist.fixed_rows::<3>(0), twist.fixed_rows::<3>(3));
+        stack(&(self.turning * omega + self.mixed * v), &(self.mixed.tr_mul(&omega) + self.moving * v))
+    }
+
+    /// Element `(i, j)` of the 6×6 matrix.
+    pub fn at(&self, i: usize, j: usize) -> f64 {
+        match (i < 3, j < 3) {
+            (true, true) => self.turning[(i, j)],
+            (true, false) => self.mixed[(i, j - 3)],
+            (false, true) => self.mixed[(j, i - 3)],
+            (false, false) => self.moving[(i - 3, j - 3)],
+        }
+    }
+}
+
+impl AddAssign for SpatialInformation {
+    #[inline]
+    fn add_assign(&mut self, other: Self) {
+        self.turning += other.turning;
+        self.mixed += other.mixed;
+        self.moving += other.moving;
+    }
+}
+
+/// `Aᵀ·g`: torque and force of a gradient at a point.
+#[inline]
+pub(super) fn wrench(p: &Vector3<f64>, gradient: &Vector3<f64>) -> Vector6<f64> {
+    stack(&p.cross(gradient), gradient)
+}
+
+#[inline]
+fn stack(top: &Vector3<f64>, bottom: &Vector3<f64>) -> Vector6<f64> {
+    Vector6::new(top.x, top.y, top.z, bottom.x, bottom.y, bottom.z)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::math::se3;
+    use nalgebra::Matrix6;
+
+    #[test]
+    fn is_the_product_it_stands_for() {
+        let p = Vector3::new(0.3, -1.2, 0.8);
+        let w = Matrix3::new(3.0, 0.4, -0.2, 0.4, 2.0, 0.1, -0.2, 0.1, 5.0);
+        let a = se3::d_moved_d_twist(&p);
+        let dense: Matrix6<f64> = a.tr_mul(&(w * a));
+        let s = SpatialInformation::of_point(&p, &w);
+        let twist = Vector6::new(0.1, -0.4, 0.3, 1.0, 0.2, -0.7);
+        // Products of a few numbers near 1: 1e-14 is a hundred roundings.
+        assert!((Matrix6::from_fn(|i, j| s.at(i, j)) - dense).amax() < 1e-14);
+        assert!((s.times(&twist) - dense * twist).amax() < 1e-14);
+        let u = Vector3::new(-0.2, 0.9, 0.5);
+        assert!((s.of_displacement(&u) - a.tr_mul(&(w * u))).amax() < 1e-14);
+        let r = Rotation3::from_euler_angles(0.3, -0.5, 1.1);
+        assert!((s.of_axes(&r) - a.tr_mul(&(w * r.matrix()))).amax() < 1e-14);
+        assert!((wrench(&p, &u) - a.tr_mul(&u)).amax() < 1e-14);
+    }
+}
