@@ -1,11 +1,11 @@
 //! Reading an output folder back: a fit as the plain data that [`crate::quality::evaluate`] compares with a truth.
 
-use super::motion::file_unit;
-use super::names::column;
 use super::outcome::{FORMAT, Outcome, TrialOutcome};
 use crate::camera::calibration;
 use crate::error::{Error, Result};
 use crate::quality::{FittedCoordinate, FittedData, FittedOffset, FittedRotor, FittedTrial};
+use crate::session::columns::column;
+use crate::session::coordinates::file_unit;
 use crate::skeleton::{Skeleton, read_model};
 use nalgebra::{Quaternion, UnitQuaternion, Vector3};
 use std::collections::BTreeMap;

@@ -3,12 +3,10 @@
 //! Metres, in the model's ground frame (Y up for OpenSim models, Z up for MuJoCo ones), twelve decimals. Only markers that some
 //! detection observed are written: the others are where the skeleton carries them, which the model and the `.mot` say anyway.
 
-use super::motion::number;
-use super::names::column;
 use crate::fit::{SessionFit, TrialFit};
+use crate::session::markers::{MarkerTrial, trc::to_text};
 use crate::skeleton::MarkerId;
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 /// Markers with a fitted offset, and markers of a keypoint that some camera saw in some trial, in the model's order.
 pub fn observed(fit: &SessionFit) -> Vec<MarkerId> {
@@ -35,36 +33,15 @@ pub fn trc(trial: &TrialFit, fit: &SessionFit, markers: &[MarkerId], file: &str)
     if !complete {
         return None;
     }
-    let frames = trial.time.len();
-    let rate = trial.rate_hz;
-    let mut out = format!(
-        "PathFileType\t4\t(X/Y/Z)\t{}\n\
-         DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames\n\
-         {rate}\t{rate}\t{frames}\t{}\tm\t{rate}\t{}\t{frames}\nFrame#\tTime",
-        column(file),
-        markers.len(),
-        trial.first_frame,
-    );
-    for marker in markers {
-        let _ = write!(out, "\t{}\t\t", column(&fit.skeleton.markers[marker.index()].name));
-    }
-    out.push_str("\n\t");
-    for i in 1..=markers.len() {
-        let _ = write!(out, "\tX{i}\tY{i}\tZ{i}");
-    }
-    out.push_str("\n\n");
-    for (i, (time, row)) in trial.time.iter().zip(&trial.markers).enumerate() {
-        let _ = write!(out, "{}\t", trial.first_frame.saturating_add_unsigned(i as u64));
-        number(&mut out, *time);
-        for marker in markers {
-            for x in row[marker.index()].iter() {
-                out.push('\t');
-                number(&mut out, *x);
-            }
-        }
-        out.push('\n');
-    }
-    Some(out)
+    let table = MarkerTrial {
+        names: markers.iter().map(|m| fit.skeleton.markers[m.index()].name.clone()).collect(),
+        rate_hz: trial.rate_hz,
+        first_frame: trial.first_frame,
+        times: trial.time.clone(),
+        positions: trial.markers.iter().flat_map(|row| markers.iter().map(|m| Some(row[m.index()]))).collect(),
+        up: None,
+    };
+    to_text(&table, file).ok()
 }
 
 #[cfg(test)]

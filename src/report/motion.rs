@@ -4,18 +4,12 @@
 //! which is also how OpenSim reads them. Twelve decimals: a rounding of 5e-13 degrees or metres, so that OpenSim puts the
 //! markers where the fit has them to far less than a micrometre.
 
-use super::names::{column, csv_field};
+use super::names::csv_field;
 use crate::fit::TrialFit;
-use crate::skeleton::{Motion, Skeleton};
+use crate::session::columns::number;
+use crate::session::coordinates::{CoordinateTable, file_unit};
+use crate::skeleton::Skeleton;
 use std::fmt::Write;
-
-/// The unit files state a coordinate in, per SI unit inside.
-pub fn file_unit(motion: Motion) -> f64 {
-    match motion {
-        Motion::Rotational => 1f64.to_degrees(),
-        Motion::Translational | Motion::Coupled => 1.0,
-    }
-}
 
 /// Whether every coordinate of every frame is a number. A motion file is written only then: a failed trial may have none.
 pub fn is_complete(trial: &TrialFit, skeleton: &Skeleton) -> bool {
@@ -30,27 +24,16 @@ pub fn mot(trial: &TrialFit, skeleton: &Skeleton) -> Option<String> {
     if !is_complete(trial, skeleton) {
         return None;
     }
-    let mut out = format!(
-        "Coordinates\nversion=1\nnRows={}\nnColumns={}\ninDegrees=yes\n\n\
-         Units are S.I. units (second, meters, Newtons, ...)\n\
-         If the header above contains a line with 'inDegrees', this indicates whether rotational values are in degrees (yes) or radians (no).\n\n\
-         endheader\ntime",
-        trial.time.len(),
-        skeleton.coordinates.len() + 1,
-    );
-    for coordinate in &skeleton.coordinates {
-        let _ = write!(out, "\t{}", column(&coordinate.name));
-    }
-    out.push('\n');
-    for (time, row) in trial.time.iter().zip(&trial.q) {
-        number(&mut out, *time);
-        for (value, coordinate) in row.iter().zip(&skeleton.coordinates) {
-            out.push('\t');
-            number(&mut out, value * file_unit(coordinate.motion));
-        }
-        out.push('\n');
-    }
-    Some(out)
+    let row = |row: &Vec<f64>| -> Vec<Option<f64>> {
+        row.iter().zip(&skeleton.coordinates).map(|(value, c)| Some(value * file_unit(c.motion))).collect()
+    };
+    let table = CoordinateTable {
+        names: skeleton.coordinates.iter().map(|c| c.name.clone()).collect(),
+        times: trial.time.clone(),
+        values: trial.q.iter().flat_map(row).collect(),
+        in_degrees: true,
+    };
+    table.to_mot(&trial.name).ok()
 }
 
 /// Standard deviations, columns and units as in the `.mot`; an empty field is a coordinate without one (held, not computed,
@@ -76,15 +59,6 @@ pub fn sd_csv(trial: &TrialFit, skeleton: &Skeleton) -> String {
         out.push('\n');
     }
     out
-}
-
-/// Twelve decimals, and no minus before a zero.
-pub fn number(out: &mut String, value: f64) {
-    let start = out.len();
-    let _ = write!(out, "{value:.12}");
-    if out[start..].starts_with('-') && out[start..].bytes().all(|b| matches!(b, b'-' | b'0' | b'.')) {
-        out.remove(start);
-    }
 }
 
 #[cfg(test)]
@@ -151,12 +125,5 @@ mod tests {
         assert!(mot(&fit.trials[0], &fit.skeleton).is_none());
         let text = sd_csv(&fit.trials[0], &fit.skeleton);
         assert!(!text.contains("NaN") && !text.contains("inf"));
-    }
-
-    #[test]
-    fn zero_has_no_sign() {
-        let mut out = String::new();
-        number(&mut out, -1e-15);
-        assert_eq!(out, "0.000000000000");
     }
 }

@@ -1,5 +1,6 @@
 //! Names in files: of trials as file names, of coordinates and markers as column heads.
 
+use crate::session::columns::column;
 use std::collections::HashSet;
 
 /// Longest stem of a file name; leaves room for endings and the temporary name below the usual 255 bytes.
@@ -39,11 +40,6 @@ fn stem(name: &str) -> String {
     if stem.is_empty() { "trial".into() } else { stem }
 }
 
-/// A column head for files whose columns are separated by tabs: control characters become `_`.
-pub fn column(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '_' } else { c }).collect()
-}
-
 /// A field of a CSV file (RFC 4180).
 pub fn csv_field(name: &str) -> String {
     let name = column(name);
@@ -63,8 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_keep_to_their_column() {
-        assert_eq!(column("a\tb\n"), "a_b_");
+    fn fields_are_quoted_where_they_need_be() {
         assert_eq!(csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
     }
 }

@@ -8,6 +8,7 @@ use super::finite;
 use crate::camera::Camera;
 use crate::fit::{CameraFit, SessionFit, Status, TrialFit};
 use crate::quality::{CameraReprojection, Reprojection};
+use crate::session::coordinates::file_unit;
 use nalgebra::UnitQuaternion;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -228,9 +229,7 @@ impl TrialOutcome {
             reprojection_before: ReprojectionOutcome::new(&trial.reprojection_before),
             noise_px: noise.collect(),
             coordinate_sd: coordinates
-                .filter_map(|(i, c)| {
-                    Some((c.name.clone(), super::figures::median_sd(trial, i)? * super::motion::file_unit(c.motion)))
-                })
+                .filter_map(|(i, c)| Some((c.name.clone(), super::figures::median_sd(trial, i)? * file_unit(c.motion))))
                 .collect(),
         }
     }

@@ -1,15 +1,19 @@
-//! What was observed: keypoints, trials, subjects, and their readers.
+//! What was observed: keypoints, 3-D markers, trials, subjects, and their readers.
 
+pub(crate) mod columns;
 mod confidence;
 mod config;
+pub mod coordinates;
 pub mod description;
 mod image_size;
 pub mod keypoints;
+pub mod markers;
 mod matching;
 pub mod openpose;
 pub mod people;
 mod pose2sim;
 mod read;
+pub mod tasks;
 mod text;
 mod world;
 

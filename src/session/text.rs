@@ -6,19 +6,29 @@ use std::io::Read;
 use std::path::Path;
 
 /// Larger than any file of keypoints, calibration or settings; bounds memory on hostile input.
-const MOST_BYTES: u64 = 64 << 20;
+const MOST_MIB: u64 = 64;
 
 /// The bytes of a file.
 ///
 /// # Errors
 /// A file that cannot be read, or is larger than 64 MiB.
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
+    bytes_up_to(path, MOST_MIB)
+}
+
+/// The bytes of a file that may have up to `most_mib` MiB.
+///
+/// # Errors
+/// A file that cannot be read, or is larger.
+pub(super) fn bytes_up_to(path: &Path, most_mib: u64) -> Result<Vec<u8>> {
+    let most = most_mib << 20;
     let file = File::open(path).map_err(|error| Error::unreadable(path, &error))?;
-    let expected = file.metadata().map_or(0, |metadata| metadata.len()).min(MOST_BYTES);
+    let expected = file.metadata().map_or(0, |metadata| metadata.len()).min(most);
     let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| Error::unreadable(path, &error))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(Error::file(path, "larger than 64 MiB", "this is not a file of the expected kind; check the name"));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| Error::unreadable(path, &error))?;
+    if bytes.len() as u64 > most {
+        let problem = format_args!("larger than {most_mib} MiB");
+        return Err(Error::file(path, problem, "this is not a file of the expected kind; check the name"));
     }
     Ok(bytes)
 }

@@ -19,12 +19,12 @@ mod function;
 mod generate;
 mod mjcf;
 mod osim;
-mod read;
+pub(crate) mod read;
 mod rotor;
 mod scale_groups;
 mod scaling;
 mod symmetry;
-mod xml;
+pub(crate) mod xml;
 
 use nalgebra::{Rotation3, Unit, Vector3};
 use serde::{Deserialize, Serialize};

@@ -34,7 +34,7 @@ pub fn read_model_str(label: &str, text: &str) -> Result<Skeleton> {
 }
 
 /// A whole file as text, UTF-8.
-pub(super) fn read_text(path: &Path) -> Result<String> {
+pub(crate) fn read_text(path: &Path) -> Result<String> {
     let length = std::fs::metadata(path).map_err(|e| Error::unreadable(path, &e))?.len();
     if length > LARGEST_FILE {
         return Err(Error::file(
@@ -44,13 +44,17 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
         ));
     }
     let bytes = std::fs::read(path).map_err(|e| Error::unreadable(path, &e))?;
-    // Old files may be Latin-1: only names and credits can hold such letters.
+    Ok(with_plain_comments(decoded(bytes)))
+}
+
+/// Text in UTF-8, else in Latin-1: in old files names and credits hold such letters. A byte-order mark is dropped.
+pub(crate) fn decoded(bytes: Vec<u8>) -> String {
     let mut text =
         String::from_utf8(bytes).unwrap_or_else(|e| e.into_bytes().iter().map(|&b| char::from(b)).collect::<String>());
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
-    Ok(with_plain_comments(text))
+    text
 }
 
 /// XML forbids `--` inside comments, but OpenSim and MuJoCo read it and people draw lines with it: such hyphens become `=`.

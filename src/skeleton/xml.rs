@@ -14,7 +14,7 @@ const DEEPEST: usize = 200;
 const MOST_NODES: u32 = 20_000_000;
 
 /// Parses `text` after the guards above; `label` names it in errors.
-pub(super) fn parse<'a>(label: &str, text: &'a str) -> Result<Document<'a>> {
+pub(crate) fn parse<'a>(label: &str, text: &'a str) -> Result<Document<'a>> {
     if text.trim().is_empty() {
         return Err(Error::input(label, "the file is empty", "check that it was copied completely"));
     }
@@ -71,7 +71,7 @@ pub(super) fn parse<'a>(label: &str, text: &'a str) -> Result<Document<'a>> {
 
 /// A parsed document and the name errors give it.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a, 'i> {
+pub(crate) struct Source<'a, 'i> {
     pub label: &'a str,
     pub document: &'a Document<'i>,
 }
@@ -153,17 +153,17 @@ impl<'a, 'i> Source<'a, 'i> {
 }
 
 /// The first child element of that name.
-pub(super) fn child<'a, 'i>(node: Node<'a, 'i>, tag: &str) -> Option<Node<'a, 'i>> {
+pub(crate) fn child<'a, 'i>(node: Node<'a, 'i>, tag: &str) -> Option<Node<'a, 'i>> {
     elements(node).find(|n| n.has_tag_name(tag))
 }
 
 /// All child elements.
-pub(super) fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
+pub(crate) fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
     node.children().filter(Node::is_element)
 }
 
 /// The text of an element, without white space at its ends.
-pub(super) fn text<'a>(node: Node<'a, '_>) -> &'a str {
+pub(crate) fn text<'a>(node: Node<'a, '_>) -> &'a str {
     // A comment may split the text: the first part that says something counts.
     node.children()
         .filter_map(|n| n.is_text().then(|| n.text()).flatten())
@@ -172,13 +172,28 @@ pub(super) fn text<'a>(node: Node<'a, '_>) -> &'a str {
         .unwrap_or("")
 }
 
+/// `true`, `false`, or the default where the element is missing.
+pub(crate) fn flag(source: Source<'_, '_>, node: Node<'_, '_>, tag: &str, default: bool) -> Result<bool> {
+    let Some(n) = elements(node).find(|n| n.has_tag_name(tag)) else { return Ok(default) };
+    match text(n).to_ascii_lowercase().as_str() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        "" => Ok(default),
+        other => Err(source.error(
+            n,
+            format_args!("`{}` is neither true nor false", shortened(other)),
+            "write true or false",
+        )),
+    }
+}
+
 /// At most 40 characters of a word, for messages.
-pub(super) fn shortened(word: &str) -> String {
+pub(crate) fn shortened(word: &str) -> String {
     if word.chars().count() <= 40 { word.to_owned() } else { word.chars().take(40).chain(['…']).collect() }
 }
 
 /// `text` with byte ranges replaced; ranges must not overlap, their order does not matter. Of two insertions at one place the first in the list comes first.
-pub(super) fn replaced(text: &str, mut edits: Vec<(std::ops::Range<usize>, String)>) -> String {
+pub(crate) fn replaced(text: &str, mut edits: Vec<(std::ops::Range<usize>, String)>) -> String {
     edits.sort_by_key(|(range, _)| (range.start, range.end));
     let mut made = String::with_capacity(text.len() + edits.iter().map(|(_, new)| new.len()).sum::<usize>());
     let mut at = 0;
@@ -192,7 +207,7 @@ pub(super) fn replaced(text: &str, mut edits: Vec<(std::ops::Range<usize>, Strin
 }
 
 /// The names nearest to `wanted`, for advice: at most three, by edit distance.
-pub(super) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     let wanted: Vec<char> = wanted.chars().take(64).flat_map(char::to_lowercase).collect();
     let mut scored: Vec<(usize, &str)> = names
         .map(|name| {

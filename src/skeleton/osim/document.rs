@@ -4,7 +4,7 @@ use super::function;
 use super::joint::{self, Joint};
 use super::markers::{self, MarkerElement};
 use crate::skeleton::Function;
-use crate::skeleton::xml::{Source, child, elements, text};
+use crate::skeleton::xml::{Source, child, elements, flag, text};
 use crate::{Error, Result};
 use roxmltree::Node;
 use std::collections::HashMap;
@@ -156,21 +156,6 @@ fn offset_frames_of<'a, 'i>(body: Node<'a, 'i>, path: &str, names: &mut FrameNam
                 names.frames.insert(format!("{path}/{name}"), frame);
             }
         }
-    }
-}
-
-/// `true`, `false`, or the default where the element is missing.
-pub(super) fn flag(source: Source<'_, '_>, node: Node<'_, '_>, tag: &str, default: bool) -> Result<bool> {
-    let Some(n) = elements(node).find(|n| n.has_tag_name(tag)) else { return Ok(default) };
-    match text(n).to_ascii_lowercase().as_str() {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        "" => Ok(default),
-        other => Err(source.error(
-            n,
-            format_args!("`{}` is neither true nor false", crate::skeleton::xml::shortened(other)),
-            "write true or false",
-        )),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Joints: their frames, coordinates and the axes their bodies move by.
 
-use super::document::{FrameNames, flag, socket};
+use super::document::{FrameNames, socket};
 use super::function;
 use crate::Result;
-use crate::skeleton::xml::{Source, child, elements, shortened, text};
+use crate::skeleton::xml::{Source, child, elements, flag, shortened, text};
 use crate::skeleton::{Function, Motion};
 use nalgebra::{Rotation3, Unit, Vector3};
 use roxmltree::Node;

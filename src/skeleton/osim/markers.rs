@@ -1,8 +1,8 @@
 //! Marker sets, in a model and in files of their own.
 
-use super::document::{self, FrameNames, flag, last_part, socket};
+use super::document::{self, FrameNames, last_part, socket};
 use super::joint::{Offset, follow};
-use crate::skeleton::xml::{self, Source, child, elements, text};
+use crate::skeleton::xml::{self, Source, child, elements, flag, text};
 use crate::skeleton::{Marker, Skeleton};
 use crate::{Error, Result};
 use nalgebra::Vector3;
