@@ -8,9 +8,9 @@ use crate::math::so3;
 use crate::quality::{HUMAN_HEIGHT, Reprojection, default_height, median, reprojection};
 use crate::session::Session;
 use crate::skeleton::{Rotor, Skeleton};
-use crate::solve::{Parameters, PixelResidual, Problem, Uncertainty};
+use crate::solve::{Parameters, PixelResidual, Problem, Uncertainty, tangent_of_angles};
 use crate::trajectory::Trajectory;
-use nalgebra::{Isometry3, Matrix3, Rotation3, Vector3};
+use nalgebra::{Isometry3, Matrix3, Vector3};
 
 /// Closer to its singularity than this an Euler angle gets no standard deviation, radians: there the angles' deviations grow without bound
 /// while the rotation's stay what they are.
@@ -331,16 +331,9 @@ fn poses(
     out
 }
 
-/// Standard deviations of the file's angles from the covariance of a left perturbation: `δ = E·dθ`, the columns of `E` being the axes as the earlier
-/// angles have turned them.
+/// Standard deviations of the file's angles from the covariance of a left perturbation, `δ = E·dθ`.
 fn angle_deviations(rotor: &Rotor, angles: [f64; 3], covariance: &Matrix3<f64>) -> Option<[f64; 3]> {
-    let mut r = Rotation3::identity();
-    let mut e = Matrix3::zeros();
-    for k in 0..3 {
-        e.set_column(k, &(r * rotor.axes[k].into_inner()));
-        r *= Rotation3::from_axis_angle(&rotor.axes[k], angles[k]);
-    }
-    let inverse = e.try_inverse()?;
+    let inverse = tangent_of_angles(rotor, angles).try_inverse()?;
     let c = inverse * covariance * inverse.transpose();
     Some([0, 1, 2].map(|k| c[(k, k)].max(0.0).sqrt()))
 }

@@ -9,6 +9,7 @@ mod corner;
 mod covariance;
 mod evidence;
 mod frame;
+mod inverse_kinematics;
 mod levenberg;
 mod linearise;
 mod problem;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use covariance::{Uncertainty, uncertainty};
 pub use evidence::{EvidenceOptions, PixelResidual, update_noise, update_smoothness};
+pub use inverse_kinematics::{CoordinateGoal, IkOutcome, IkWorkspace, InverseKinematics, tangent_of_angles};
 pub use levenberg::{LevenbergMarquardt, SolveOptions, SolveOutcome, StopFlag, solve};
 pub use linearise::{Linearisation, linearise};
 pub use problem::{BorderLayout, Free, Hyperparameters, Parameters, Priors, Problem, StaturePrior, TrialProblem};

@@ -1,0 +1,357 @@
+//! Inverse kinematics of single frames: the pose that brings a skeleton's markers to measured points.
+//!
+//! OpenSim's objective (Delp et al. 2007; `InverseKinematicsSolver`), in square metres:
+//!
+//! ```text
+//! Σ_m w_m·‖p_m(q) − x_m‖² / Σ_m w_m  +  Σ_c w_c·(q_c − t_c)²        over the markers seen
+//! ```
+//!
+//! within the ranges of clamped coordinates. Levenberg–Marquardt with an active set: a coordinate at its bound that the gradient pushes outwards is held
+//! in that step, steps are projected onto the bounds. The information about a body's twist is summed over its markers, then over subtrees, as in the fits of whole
+//! trials; no Jacobian is formed. A free body's rotation is a rotation here, without singular poses and without bounds of its own angles.
+
+use super::spatial::{SpatialInformation, wrench};
+use crate::kinematics::{FrameDerivatives, Mechanism};
+use crate::math::dense;
+use crate::skeleton::{CoordinateId, MarkerId, Offsets, Rotor, Scales};
+use crate::trajectory::{Layout, Pose};
+use faer::{MatMut, MatRef};
+use nalgebra::{Matrix3, Rotation3, Vector3, Vector6};
+
+/// A coordinate that is drawn to a value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CoordinateGoal {
+    /// Which; dependent coordinates too.
+    pub coordinate: CoordinateId,
+    /// Weight, at least 0.
+    pub weight: f64,
+    /// Value, radians or metres.
+    pub target: f64,
+}
+
+/// What stays from frame to frame.
+#[derive(Debug, Clone)]
+pub struct InverseKinematics<'a> {
+    mechanism: &'a Mechanism,
+    layout: Layout,
+    scales: Scales,
+    offsets: Offsets,
+    markers: Vec<(MarkerId, f64)>,
+    /// Of each degree of freedom that is a number.
+    bounds: Vec<Option<[f64; 2]>>,
+    /// Columns from ground to each body, itself included.
+    paths: Vec<Vec<usize>>,
+}
+
+/// Buffers for one frame after another.
+pub struct IkWorkspace {
+    kinematics: FrameDerivatives,
+    body_information: Vec<SpatialInformation>,
+    body_gradient: Vec<Vector6<f64>>,
+    hessian: Vec<f64>,
+    factor: Vec<f64>,
+    gradient: Vec<f64>,
+    step: Vec<f64>,
+    candidate: Pose,
+    cholesky: dense::CholeskyWorkspace,
+}
+
+/// How a frame ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IkOutcome {
+    /// The objective, m².
+    pub cost: f64,
+    /// Steps tried.
+    pub iterations: usize,
+    /// Whether nothing was left to gain.
+    pub converged: bool,
+}
+
+/// Steps after which a frame is given up.
+const MAX_ITERATIONS: usize = 200;
+
+/// A step that promises less than this share of the objective ends a frame: seven digits of the objective and more are final.
+const RELATIVE_DECREASE: f64 = 1e-9;
+
+/// The same where the objective itself vanishes, m²: a nanometre.
+const ABSOLUTE_DECREASE: f64 = 1e-18;
+
+/// Damping that no step needs.
+const MAX_DAMPING: f64 = 1e12;
+
+impl<'a> InverseKinematics<'a> {
+    /// For markers with their weights; those that weigh nothing are left out.
+    pub fn new(mechanism: &'a Mechanism, scales: Scales, offsets: Offsets, markers: &[(MarkerId, f64)]) -> Self {
+        let skeleton = mechanism.skeleton();
+        let layout = Layout::new(mechanism);
+        let bounds = layout.coordinates[..layout.scalars()]
+            .iter()
+            .map(|&c| skeleton.coordinates[c].range.filter(|_| skeleton.coordinates[c].clamped))
+            .collect();
+        let mut paths: Vec<Vec<usize>> = Vec::with_capacity(skeleton.bodies.len());
+        for (b, body) in skeleton.bodies.iter().enumerate() {
+            let mut path = if b == 0 { Vec::new() } else { paths[body.parent.index()].clone() };
+            path.extend(mechanism.body_columns(b));
+            paths.push(path);
+        }
+        let markers = markers.iter().copied().filter(|m| m.1 > 0.0).collect();
+        Self { mechanism, layout, scales, offsets, markers, bounds, paths }
+    }
+
+    /// Markers that are followed, in the order in which [`Self::solve`] wants their positions.
+    pub fn markers(&self) -> impl Iterator<Item = MarkerId> {
+        self.markers.iter().map(|m| m.0)
+    }
+
+    /// The layout of poses.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Room for one frame.
+    pub fn workspace(&self) -> IkWorkspace {
+        let (n, bodies) = (self.layout.dofs(), self.mechanism.skeleton().bodies.len());
+        IkWorkspace {
+            kinematics: self.mechanism.workspace(),
+            body_information: vec![SpatialInformation::zeros(); bodies],
+            body_gradient: vec![Vector6::zeros(); bodies],
+            hessian: vec![0.0; n * n],
+            factor: vec![0.0; n * n],
+            gradient: vec![0.0; n],
+            step: vec![0.0; n],
+            candidate: self.layout.default_pose(),
+            cholesky: dense::CholeskyWorkspace::new(n),
+        }
+    }
+
+    /// Moves a pose to where the objective is least, downhill from where it is. `points` are the markers' positions in ground, metres, in the order of
+    /// [`Self::markers`], `None` where one was not seen.
+    pub fn solve(
+        &self,
+        points: &[Option<Vector3<f64>>],
+        goals: &[CoordinateGoal],
+        pose: &mut Pose,
+        work: &mut IkWorkspace,
+    ) -> IkOutcome {
+        for (j, bounds) in self.bounds.iter().enumerate() {
+            if let Some([low, high]) = *bounds {
+                let q = &mut pose.q[self.layout.coordinates[j]];
+                *q = q.clamp(low, high);
+            }
+        }
+        let n = self.layout.dofs();
+        let mut cost = self.linearise(points, goals, pose, work);
+        let (mut damping, mut growth) = (1e-9, 4.0);
+        for iterations in 1..=MAX_ITERATIONS {
+            let predicted = match self.step(pose, damping, work) {
+                Some(predicted) => predicted,
+                None => f64::NAN,
+            };
+            if predicted < RELATIVE_DECREASE * cost + ABSOLUTE_DECREASE {
+                return IkOutcome { cost, iterations, converged: damping < 1.0 };
+            }
+            let mut accepted = false;
+            if predicted.is_finite() {
+                let before = (work.hessian.clone(), work.gradient.clone());
+                let candidate = work.candidate.clone();
+                let new = self.linearise(points, goals, &candidate, work);
+                let ratio = (cost - new) / predicted;
+                accepted = new.is_finite() && ratio > 1e-4;
+                if accepted {
+                    pose.clone_from(&candidate);
+                    cost = new;
+                    damping = (damping * (1.0 - (2.0 * ratio - 1.0).powi(3)).clamp(1.0 / 9.0, 2.0)).max(1e-12);
+                    growth = 4.0;
+                } else {
+                    (work.hessian, work.gradient) = before;
+                }
+            }
+            if !accepted {
+                damping = (damping * growth).max(1e-9);
+                growth *= 2.0;
+                if damping > MAX_DAMPING {
+                    // Nothing left but rounding.
+                    return IkOutcome { cost, iterations, converged: true };
+                }
+            }
+            debug_assert_eq!(work.gradient.len(), n);
+        }
+        IkOutcome { cost, iterations: MAX_ITERATIONS, converged: false }
+    }
+
+    /// The objective at a pose alone, m².
+    pub fn cost(
+        &self,
+        points: &[Option<Vector3<f64>>],
+        goals: &[CoordinateGoal],
+        pose: &Pose,
+        work: &mut IkWorkspace,
+    ) -> f64 {
+        self.linearise(points, goals, pose, work)
+    }
+
+    /// Objective, gradient and Gauss–Newton matrix, all halved.
+    fn linearise(
+        &self,
+        points: &[Option<Vector3<f64>>],
+        goals: &[CoordinateGoal],
+        pose: &Pose,
+        work: &mut IkWorkspace,
+    ) -> f64 {
+        let skeleton = self.mechanism.skeleton();
+        let (n, bodies) = (self.layout.dofs(), skeleton.bodies.len());
+        // Twists about a point near the body: far from the world's origin they lose digits.
+        let origin = points.iter().flatten().next().copied().unwrap_or_default();
+        self.mechanism.linearise_about(
+            &origin,
+            &self.scales,
+            &self.offsets,
+            &pose.q,
+            &pose.rotors,
+            &mut work.kinematics,
+        );
+        work.hessian.fill(0.0);
+        work.gradient.fill(0.0);
+        work.body_information.fill(SpatialInformation::zeros());
+        work.body_gradient.fill(Vector6::zeros());
+        let seen = || self.markers.iter().zip(points).filter_map(|(m, x)| x.map(|x| (m.0, m.1, x)));
+        let total: f64 = seen().map(|m| m.1).sum();
+        let mut cost = 0.0;
+        for (marker, weight, x) in seen() {
+            let b = skeleton.markers[marker.index()].body.index();
+            let p = work.kinematics.frame.markers[marker.index()];
+            let (e, w, about) = (p - x, weight / total, p - origin);
+            cost += w * e.norm_squared();
+            work.body_information[b] += SpatialInformation::of_point(&about, &Matrix3::from_diagonal_element(w));
+            work.body_gradient[b] += wrench(&about, &(e * w));
+        }
+        for b in (1..bodies).rev() {
+            let parent = skeleton.bodies[b].parent.index();
+            let (information, gradient) = (work.body_information[b], work.body_gradient[b]);
+            work.body_information[parent] += information;
+            work.body_gradient[parent] += gradient;
+        }
+        let columns = self.mechanism.columns();
+        for b in 1..bodies {
+            let own = self.mechanism.body_columns(b);
+            for k in own.clone() {
+                let twist = &work.kinematics.twists[k];
+                let dof = columns[k].dof;
+                work.gradient[dof] += twist.dot(&work.body_gradient[b]);
+                let force = work.body_information[b].times(twist);
+                for &l in &self.paths[b] {
+                    let other = columns[l].dof;
+                    let value = force.dot(&work.kinematics.twists[l]);
+                    work.hessian[other * n + dof] += value;
+                    if l < own.start {
+                        work.hessian[dof * n + other] += value;
+                    }
+                }
+            }
+        }
+        cost + goals.iter().map(|goal| self.goal(goal, pose, work)).sum::<f64>()
+    }
+
+    /// Adds a goal; returns its cost.
+    fn goal(&self, goal: &CoordinateGoal, pose: &Pose, work: &mut IkWorkspace) -> f64 {
+        let skeleton = self.mechanism.skeleton();
+        let n = self.layout.dofs();
+        let coordinate = &skeleton.coordinates[goal.coordinate.index()];
+        let (driver, function) = match &coordinate.coupling {
+            Some(coupling) => (coupling.independent, Some(&coupling.function)),
+            None => (goal.coordinate, None),
+        };
+        let rotor = skeleton.rotors.iter().position(|r| r.coordinates.contains(&driver));
+        let (x, row): (f64, Vec<(usize, f64)>) = match rotor {
+            Some(r) => {
+                let rotor = &skeleton.rotors[r];
+                let k = rotor.coordinates.iter().position(|c| *c == driver).unwrap_or(0);
+                let near = [0, 1, 2].map(|i| if i == k { goal.target } else { 0.0 });
+                let (angles, _) = rotor.angles_from_rotation(&pose.rotors[r], near);
+                let Some(inverse) = tangent_of_angles(rotor, angles).try_inverse() else { return 0.0 };
+                let first = self.layout.rotors[r];
+                (angles[k], (0..3).map(|i| (first + i, inverse[(k, i)])).collect())
+            }
+            None => {
+                let row = self.mechanism.dof_of(driver).map(|dof| (dof, 1.0));
+                (pose.q[driver.index()], row.into_iter().collect())
+            }
+        };
+        let (value, slope, _) = function.map_or((x, 1.0, 0.0), |f| f.value_and_derivatives(x));
+        let e = value - goal.target;
+        for &(i, a) in &row {
+            work.gradient[i] += goal.weight * e * slope * a;
+            for &(j, b) in &row {
+                work.hessian[j * n + i] += goal.weight * slope * slope * a * b;
+            }
+        }
+        goal.weight * e * e
+    }
+
+    /// The damped step within the bounds, as `work.candidate`, and the decrease that the quadratic model promises for it.
+    fn step(&self, pose: &Pose, damping: f64, work: &mut IkWorkspace) -> Option<f64> {
+        let n = self.layout.dofs();
+        let held: Vec<bool> = (0..n)
+            .map(|j| match self.bounds.get(j) {
+                Some(Some([low, high])) => {
+                    let (q, g) = (pose.q[self.layout.coordinates[j]], work.gradient[j]);
+                    (q <= *low && g > 0.0) || (q >= *high && g < 0.0)
+                }
+                _ => false,
+            })
+            .collect();
+        work.factor.copy_from_slice(&work.hessian);
+        let largest = (0..n).map(|j| work.hessian[j * n + j]).fold(0.0, f64::max);
+        for j in 0..n {
+            work.step[j] = -work.gradient[j];
+            // What no marker tells stays where it is.
+            work.factor[j * n + j] += damping * work.hessian[j * n + j] + 1e-14 * largest + f64::MIN_POSITIVE;
+            if held[j] {
+                work.step[j] = 0.0;
+                for i in 0..n {
+                    work.factor[i * n + j] = 0.0;
+                    work.factor[j * n + i] = 0.0;
+                }
+                work.factor[j * n + j] = 1.0;
+            }
+        }
+        dense::cholesky(MatMut::from_column_major_slice_mut(&mut work.factor, n, n), &mut work.cholesky).ok()?;
+        let l = MatRef::from_column_major_slice(&work.factor, n, n);
+        let mut x = MatMut::from_column_major_slice_mut(&mut work.step, n, 1);
+        dense::solve_lower(l, x.as_mut());
+        dense::solve_upper(l.transpose(), x);
+        work.candidate.clone_from(pose);
+        for (j, bounds) in self.bounds.iter().enumerate() {
+            let q = &mut work.candidate.q[self.layout.coordinates[j]];
+            let mut to = *q + work.step[j];
+            if let Some([low, high]) = *bounds {
+                to = to.clamp(low, high);
+            }
+            work.step[j] = to - *q;
+            *q = to;
+        }
+        for (r, &first) in self.layout.rotors.iter().enumerate() {
+            let delta = Vector3::from_column_slice(&work.step[first..first + 3]);
+            let turned = Rotation3::new(delta) * work.candidate.rotors[r];
+            work.candidate.rotors[r] = turned;
+            work.candidate.rotors[r].renormalize();
+        }
+        let mut predicted = 0.0;
+        for (j, column) in work.hessian.chunks(n.max(1)).enumerate() {
+            let along: f64 = column.iter().zip(&work.step).map(|(h, d)| h * d).sum();
+            predicted -= work.step[j] * (2.0 * work.gradient[j] + along);
+        }
+        Some(predicted)
+    }
+}
+
+/// `∂δ/∂angles` (3×3): the axes as the earlier angles have turned them, so that `δ = E·dθ` for a left perturbation δ.
+pub fn tangent_of_angles(rotor: &Rotor, angles: [f64; 3]) -> Matrix3<f64> {
+    let mut r = Rotation3::identity();
+    let mut e = Matrix3::zeros();
+    for k in 0..3 {
+        e.set_column(k, &(r * rotor.axes[k].into_inner()));
+        r *= Rotation3::from_axis_angle(&rotor.axes[k], angles[k]);
+    }
+    e
+}
