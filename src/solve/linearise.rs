@@ -43,7 +43,10 @@ impl Problem {
                 )
                 .collect();
             cost += parts.iter().sum::<f64>();
-            cost += smoothness_cost(&parameters.trajectories[i], &self.hyper.smoothness);
+            cost += smoothness_cost(
+                &parameters.trajectories[i],
+                &self.hyper.smoothness_of(parameters.trajectories[i].knots()),
+            );
         }
         let mut corner = Corner::zeros(0);
         shared_priors(&shared, &mut corner);
@@ -90,7 +93,7 @@ pub fn linearise(problem: &Problem, parameters: &Parameters) -> Linearisation {
                 }
             });
         }
-        corner.cost += smoothness_normal(trajectory, &problem.hyper.smoothness, &mut band);
+        corner.cost += smoothness_normal(trajectory, &problem.hyper.smoothness_of(trajectory.knots()), &mut band);
         bands.push(band);
     }
     shared_priors(&shared, &mut corner);
