@@ -409,6 +409,50 @@ fn somebody_whom_no_two_cameras_see() {
 }
 
 #[test]
+fn a_bad_trial_is_said_to_be_and_the_others_are_written() {
+    let recording = Recording::new();
+    let copy = |c: usize, text: &str| {
+        for file in recording.files(c) {
+            let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+            recording.put(&format!("run/pose/cam{c:02}_json/{name}"), text);
+        }
+    };
+    (1..=3).for_each(|c| copy(c, "{}"));
+    let output = recording.fit(&[]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("warning: Trial run failed and was left out: is empty"), "{said}");
+    let summary = stdout(&output);
+    assert!(summary.contains("1 of 2 trials (run failed)") && summary.contains("Trial run failed"), "{summary}");
+    let at = |name: &str| recording.place.path().join("results").join(name);
+    let outcome: Value = serde_json::from_slice(&fs::read(at("outcome.json")).unwrap()).unwrap();
+    assert_ne!(outcome["status"], "failed");
+    let [run, walk] = [0, 1].map(|i| &outcome["trials"][i]);
+    assert_eq!(
+        (&run["name"], &run["status"], &run["stage"], &run["frames"]),
+        (&json!("run"), &json!("failed"), &json!("read"), &json!(0))
+    );
+    assert!(
+        run["reason"].as_str().unwrap().contains("is empty") && run["advice"].as_str().unwrap().len() > 10,
+        "{run}"
+    );
+    assert_eq!((&walk["name"], &walk["status"]), (&json!("walk"), &outcome["status"]));
+    assert!(
+        at("walk.mot").is_file() && !at("run.mot").exists() && !at("run.trc").exists() && !at("run.sd.csv").exists()
+    );
+    assert!(fs::read_to_string(at("manifest.json")).unwrap().contains("trial `run` failed and was left out"));
+    assert!(fs::read_to_string(at("report.html")).unwrap().contains("is empty"));
+    // What is there can be read back and compared.
+    let evaluated = kinefit(recording.place.path(), &["evaluate", "results", "--truth", "session", "--json"]);
+    assert_eq!(evaluated.status.code(), Some(0), "{}", stderr(&evaluated));
+    // Where somebody was seen, but by one camera only, fitting finds it out.
+    copy(1, &fs::read_to_string(&recording.files(1)[0]).unwrap());
+    let output = recording.fit(&["--json"]);
+    let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(outcome["trials"][0]["reason"].as_str().unwrap().contains("two cameras"), "{}", outcome["trials"][0]);
+}
+
+#[test]
 fn models_and_groups_that_cannot_be_read() {
     let recording = Recording::new();
     recording.put("model.osim", "<OpenSimDocument Version=\"40500\"><Model>");

@@ -182,6 +182,7 @@ impl SquatKeypoints {
                     keypoints,
                     data: self.noisy.iter().flatten().flatten().copied().collect(),
                 },
+                unusable: None,
             }],
             subject: Subject::default(),
         }

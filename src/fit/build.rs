@@ -87,28 +87,34 @@ pub(super) fn build(
         keypoint_markers.iter().map(|m| m.and_then(|m| markers.binary_search(&m).ok()).map(|s| s as u32)).collect();
     let trials = session.trials.iter().map(|t| trial_problem(t, &slot_of)).collect();
     let priors = priors(&mechanism, session, options)?;
-    let smoothness = starting_smoothness(&mechanism, effective_spacing(session, options));
-    let (cameras, keypoints) = (session.rig.len(), session.keypoints.points.len());
+    let mut hyper = Hyperparameters::new(
+        session.rig.len(),
+        session.keypoints.points.len(),
+        10.0,
+        starting_smoothness(&mechanism, options.knot_spacing),
+        options.loss,
+    );
+    hyper.smoothness_spacing = Some(options.knot_spacing);
     let problem = Problem {
         rig: rig_in_ground(&session.rig, &ground_from_world),
         markers,
         trials,
-        free: Free { scales: true, offsets: false, cameras: vec![false; cameras] },
+        free: Free { scales: true, offsets: false, cameras: vec![false; session.rig.len()] },
         priors,
-        hyper: Hyperparameters::new(cameras, keypoints, 10.0, smoothness, options.loss),
+        hyper,
         mechanism,
         layout,
     };
     Ok(Built { problem, ground_from_world, keypoint_markers, warnings })
 }
 
-/// Knot spacing in seconds: as asked for, but at least a frame of the slowest trial.
-pub(super) fn effective_spacing(session: &Session, options: &FitOptions) -> f64 {
-    session.trials.iter().map(|t| 1.0 / t.rate_hz).fold(options.knot_spacing, f64::max)
+/// Knot spacing of a trial, seconds: as asked for, but at least a frame.
+pub(super) fn knot_spacing(trial: &Trial, options: &FitOptions) -> f64 {
+    options.knot_spacing.max(1.0 / trial.rate_hz)
 }
 
 /// Precision of third differences of controls `spacing` apart, per degree of freedom.
-pub(super) fn starting_smoothness(mechanism: &Mechanism, spacing: f64) -> Vec<f64> {
+fn starting_smoothness(mechanism: &Mechanism, spacing: f64) -> Vec<f64> {
     let in_rotors = mechanism.rotor_dofs().first().copied().unwrap_or(mechanism.dofs().len());
     mechanism
         .dofs()

@@ -33,6 +33,7 @@ impl SessionFit {
             trials: self
                 .trials
                 .iter()
+                .filter(|t| !t.left_out())
                 .map(|t| FittedTrial {
                     name: t.name.clone(),
                     first_frame: t.first_frame,

@@ -2,13 +2,12 @@
 //! fit of every sampled frame on its own.
 
 use super::FitOptions;
-use super::build::{Built, effective_spacing};
+use super::build::{Built, knot_spacing};
 use crate::camera::{CameraId, Projector, TriangulationOptions, triangulate};
-use crate::error::{Error, Result};
 use crate::kinematics::Frame;
 use crate::math::basis::Knots;
 use crate::residual::point::PointObservation;
-use crate::session::Session;
+use crate::session::{Session, Trial, Unusable};
 use crate::skeleton::{Motion, Offsets, Operation};
 use crate::solve::{Parameters, Problem, SolveOptions, TrialProblem, solve};
 use crate::trajectory::{BSpline, Pose, Trajectory};
@@ -32,35 +31,42 @@ const LENIENT_PX: f64 = 60.0;
 const MIN_RAY_ANGLE: f64 = 0.05;
 
 /// Triangulated points of a sampled frame.
-struct Sample {
+pub(super) struct Sample {
     time: f64,
     points: Vec<PointObservation>,
 }
 
-/// First parameters of all trials, cameras as calibrated.
-pub(super) fn initialise(session: &Session, built: &Built, options: &FitOptions) -> Result<Parameters> {
-    let problem = &built.problem;
-    let projectors: Vec<Projector> = problem.rig.iter().map(Projector::new).collect();
-    let mut samples = Vec::new();
-    for (i, trial) in problem.trials.iter().enumerate() {
-        let rate = session.trials[i].rate_hz;
-        let stride = ((rate / SAMPLE_HZ).round() as usize).max(1);
-        let frames: Vec<usize> = (0..trial.times.len()).step_by(stride).collect();
+/// Triangulated frames of each trial; of one in which nobody can be placed, what is wrong with it.
+pub(super) fn sample(session: &Session, built: &Built) -> Vec<std::result::Result<Vec<Sample>, Unusable>> {
+    let projectors: Vec<Projector> = built.problem.rig.iter().map(Projector::new).collect();
+    let of_trial = |(trial, data): (&Trial, &TrialProblem)| {
+        let stride = ((trial.rate_hz / SAMPLE_HZ).round() as usize).max(1);
+        let frames: Vec<usize> = (0..data.times.len()).step_by(stride).collect();
         let taken: Vec<Sample> = frames
             .par_iter()
-            .map(|&f| Sample { time: trial.times[f], points: points(trial, f, &projectors) })
+            .map(|&f| Sample { time: data.times[f], points: points(data, f, &projectors) })
             .filter(|s| s.points.len() >= MIN_POINTS)
             .collect();
-        if taken.is_empty() {
-            return Err(Error::input(
-                format_args!("trial `{}`", session.trials[i].name),
-                format_args!("in no frame do two cameras see {MIN_POINTS} keypoints of the same person"),
-                "check that camera folders and calibration belong together and are in the same order",
-            ));
+        match taken.is_empty() {
+            false => Ok(taken),
+            true => Err(Unusable {
+                problem: format!("in no frame do two cameras see {MIN_POINTS} keypoints of the same person"),
+                advice: "check that camera folders and calibration belong together and are in the same order".into(),
+            }),
         }
-        samples.push(taken);
-    }
-    let size = size(problem, &samples);
+    };
+    session.trials.iter().zip(&built.problem.trials).map(of_trial).collect()
+}
+
+/// First parameters of all trials from their [`sample`]s, cameras as calibrated.
+pub(super) fn initialise(
+    session: &Session,
+    built: &Built,
+    samples: &[Vec<Sample>],
+    options: &FitOptions,
+) -> Parameters {
+    let problem = &built.problem;
+    let size = size(problem, samples);
     let scales = scales_of_size(problem, size);
     let mut parameters = Parameters {
         trajectories: Vec::new(),
@@ -71,7 +77,7 @@ pub(super) fn initialise(session: &Session, built: &Built, options: &FitOptions)
     // Every sampled frame on its own, all trials together so that they share the scales.
     let mut frames = problem.clone();
     frames.trials.clear();
-    for taken in &samples {
+    for taken in samples {
         let mut trial = TrialProblem::default();
         for s in taken {
             trial.times.push(trial.times.len() as f64);
@@ -102,11 +108,10 @@ pub(super) fn initialise(session: &Session, built: &Built, options: &FitOptions)
     frames.free.scales = true;
     let outcome = solve(&frames, outcome.parameters, &quick);
     let mut parameters = outcome.parameters;
-    let spacing = effective_spacing(session, options);
     parameters.trajectories = parameters
         .trajectories
         .iter()
-        .zip(&samples)
+        .zip(samples)
         .zip(&session.trials)
         .map(|((found, taken), trial)| {
             let times: Vec<f64> = taken.iter().map(|s| s.time).collect();
@@ -121,12 +126,12 @@ pub(super) fn initialise(session: &Session, built: &Built, options: &FitOptions)
             // A cubic has four controls: fewer frames cannot fix them, and stand each on its own.
             let knots = match trial.detections.frames {
                 frames @ 0..4 => Knots::independent(frames, trial.rate_hz),
-                frames => Knots::cubic(frames, trial.rate_hz, spacing),
+                frames => Knots::cubic(frames, trial.rate_hz, knot_spacing(trial, options)),
             };
             BSpline::through(problem.layout.clone(), knots, |t| interpolate(&times, &poses, t))
         })
         .collect();
-    Ok(parameters)
+    parameters
 }
 
 /// Triangulates a frame's markers.

@@ -11,6 +11,7 @@ mod options;
 mod outcome;
 mod result;
 mod stages;
+mod verdict;
 
 pub use crate::session::ground_from_world;
 pub use options::{FitOptions, FitProgress, Stage};

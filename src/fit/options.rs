@@ -24,6 +24,19 @@ pub enum Stage {
     Covariance,
 }
 
+impl Stage {
+    /// As errors and outcomes name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Initialise => "initialise",
+            Self::Pose => "pose",
+            Self::Subject => "subject",
+            Self::Cameras => "cameras",
+            Self::Covariance => "covariance",
+        }
+    }
+}
+
 /// Told of the stage, the share of the fit that is done (0..1), and the cost.
 pub type FitProgress = Arc<dyn Fn(Stage, f64, f64) + Send + Sync>;
 

@@ -80,15 +80,19 @@ pub struct CameraFit {
     pub stale: bool,
 }
 
-/// A fitted trial. Ground is the model's ground frame.
+/// A fitted trial. Ground is the model's ground frame. One that could not be fitted has a status, a reason, and no frames.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialFit {
     /// Its name.
     pub name: String,
     /// How it ended.
     pub status: Status,
-    /// Why, and what to do where it is not `Converged`.
+    /// Why.
     pub reason: String,
+    /// Where, if it is not `Converged`: `read`, `initialise`, `pose`, `subject`, `cameras`, `covariance` or `sanity`.
+    pub stage: Option<String>,
+    /// What to do, if it is not `Converged`.
+    pub advice: Option<String>,
     /// Rate of the rows below, hertz.
     pub rate_hz: f64,
     /// Number of the first frame in the input's own counting.
@@ -111,15 +115,54 @@ pub struct TrialFit {
     pub noise_px: Vec<Vec<Option<f64>>>,
 }
 
+impl TrialFit {
+    /// A trial that was left out of the fit.
+    pub fn failed(
+        name: &str,
+        rate_hz: f64,
+        first_frame: i64,
+        reason: String,
+        stage: Option<String>,
+        advice: Option<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            status: Status::Failed,
+            reason,
+            stage,
+            advice,
+            rate_hz,
+            first_frame,
+            time: Vec::new(),
+            q: Vec::new(),
+            q_sd: Vec::new(),
+            markers: Vec::new(),
+            body_origins: Vec::new(),
+            reprojection: Reprojection::default(),
+            reprojection_before: Reprojection::default(),
+            noise_px: Vec::new(),
+        }
+    }
+
+    /// Whether it was left out of the fit: there are no rows of anything.
+    pub fn left_out(&self) -> bool {
+        self.status == Status::Failed && self.time.is_empty()
+    }
+}
+
 /// A fitted session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionFit {
     /// Name of the session.
     pub name: String,
-    /// How it ended: the worst of its trials and of the shared parameters.
+    /// How it ended: what the parameters that its trials share deserve. Trials that failed on their own say so themselves.
     pub status: Status,
     /// Why.
     pub reason: String,
+    /// Where, if it is not `Converged`; as for a trial.
+    pub stage: Option<String>,
+    /// What to do, if it is not `Converged`.
+    pub advice: Option<String>,
     /// Things the user should know, each a sentence (stale cameras, unused detections, …).
     pub warnings: Vec<String>,
     /// The model as read: unscaled.

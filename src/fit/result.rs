@@ -1,11 +1,12 @@
 //! From fitted parameters to what the user gets.
 
 use super::build::Built;
-use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit};
+use super::verdict::{Verdict, verdict};
+use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Timings, TrialFit};
 use crate::camera::Camera;
 use crate::kinematics::{Frame, forward};
 use crate::math::so3;
-use crate::quality::{HUMAN_HEIGHT, Reprojection, default_height, median, reprojection};
+use crate::quality::{Reprojection, default_height, reprojection};
 use crate::session::Session;
 use crate::skeleton::{Rotor, Skeleton};
 use crate::solve::{Parameters, PixelResidual, Problem, Uncertainty, tangent_of_angles};
@@ -30,6 +31,8 @@ pub(super) struct Finished {
     pub before: Vec<Reprojection>,
     pub converged: bool,
     pub interrupted: bool,
+    /// The last stage that was begun.
+    pub stage: String,
     pub iterations: usize,
     pub history: Vec<f64>,
 }
@@ -42,7 +45,7 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     let height_m = default_height(&skeleton, &scales);
     warnings.extend(seen_in_part(session, &problem));
     let residuals = problem.pixel_residuals(parameters);
-    let (status, reason) = verdict(&done, &problem, height_m);
+    let Verdict { status, reason, stage, advice } = verdict(&done, &problem, height_m);
     let trials = session
         .trials
         .iter()
@@ -53,6 +56,8 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
                 name: trial.name.clone(),
                 status,
                 reason: reason.clone(),
+                stage: stage.clone(),
+                advice: advice.clone(),
                 rate_hz: trial.rate_hz,
                 first_frame: trial.first_frame,
                 time: problem.trials[i].times.clone(),
@@ -112,6 +117,8 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         name: session.name.clone(),
         status,
         reason,
+        stage,
+        advice,
         warnings,
         scales,
         offsets,
@@ -130,15 +137,6 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         skeleton,
     }
 }
-
-/// Sizes of people's segments relative to a model of an adult, from a child of four to a giant.
-const HUMAN_FACTORS: std::ops::Range<f64> = 0.5..1.7;
-
-/// Marker offsets beyond this, root mean square, belong to other markers, metres.
-const MAX_OFFSETS: f64 = 0.1;
-
-/// Half of the cameras turned by more than this are no stale cameras but another calibration, degrees.
-const MAX_TYPICAL_TURN_DEG: f64 = 4.0;
 
 /// A trial whose subject is seen in a smaller share of its frames is spoken of.
 const WELL_SEEN: f64 = 0.9;
@@ -168,62 +166,6 @@ fn seen_in_part(session: &Session, problem: &Problem) -> Vec<String> {
         ));
     }
     out
-}
-
-fn verdict(done: &Finished, problem: &Problem, height_m: Option<f64>) -> (Status, String) {
-    let factors = problem.all_scales(&done.parameters);
-    if let Some((b, f)) =
-        factors.0.iter().enumerate().find_map(|(b, f)| f.iter().find(|f| !HUMAN_FACTORS.contains(f)).map(|f| (b, *f)))
-    {
-        return (
-            Status::Failed,
-            format!(
-                "the segment `{}` came out {f:.2} times the model's, which no person's is; look at the keypoint set, the calibration and its unit, and whether all cameras see the same person",
-                problem.mechanism.skeleton().bodies[b].name
-            ),
-        );
-    }
-    let offsets = &done.parameters.offsets;
-    let rms = (offsets.iter().map(|o| o.norm_squared()).sum::<f64>() / offsets.len().max(1) as f64).sqrt();
-    if rms > MAX_OFFSETS {
-        return (
-            Status::Failed,
-            format!(
-                "markers had to be moved by {:.0} mm (root mean square) to fit; they are not the keypoints of this set: look at the keypoint set and at the model's marker set",
-                rms * 1e3
-            ),
-        );
-    }
-    // The rig as a whole is known: when most cameras had to turn far, the calibration is not that of these images.
-    let mut turns: Vec<f64> =
-        camera_fits(problem, &done.parameters, None).iter().map(|c| c.rotation_change_deg).collect();
-    let typical = median(&mut turns);
-    if typical > MAX_TYPICAL_TURN_DEG {
-        return (
-            Status::Failed,
-            format!(
-                "most cameras had to be turned by {typical:.0}° or more: the calibration does not belong to these images; look at the images' size against the calibration's, and at the order of the cameras"
-            ),
-        );
-    }
-    if let Some(height_m) = height_m.filter(|h| !HUMAN_HEIGHT.contains(h)) {
-        return (
-            Status::Failed,
-            format!(
-                "the fitted body is {height_m:.2} m tall, which no person is; look at the calibration's unit and at whether all cameras see the same person"
-            ),
-        );
-    }
-    if done.interrupted {
-        return (Status::Usable, "stopped on request before convergence; the best so far".into());
-    }
-    if done.converged {
-        return (Status::Converged, "the objective can fall no further".into());
-    }
-    (
-        Status::Usable,
-        "stopped before convergence, at the iteration limit or where no step lowered the objective further".into(),
-    )
 }
 
 pub(super) fn trial_figures(session: &Session, residuals: &[PixelResidual]) -> Reprojection {
@@ -338,7 +280,7 @@ fn angle_deviations(rotor: &Rotor, angles: [f64; 3], covariance: &Matrix3<f64>) 
     Some([0, 1, 2].map(|k| c[(k, k)].max(0.0).sqrt()))
 }
 
-fn camera_fits(problem: &Problem, parameters: &Parameters, u: Option<&Uncertainty>) -> Vec<CameraFit> {
+pub(super) fn camera_fits(problem: &Problem, parameters: &Parameters, u: Option<&Uncertainty>) -> Vec<CameraFit> {
     let border = problem.border();
     problem
         .rig

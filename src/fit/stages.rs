@@ -1,16 +1,18 @@
 //! The stages of a fit.
 
 use super::build::{Built, build};
-use super::initialise::initialise;
+use super::initialise::{initialise, sample};
 use super::result::{Finished, session_fit, trial_figures};
+use super::verdict::{Verdict, insane_trial, with_failures};
 use super::{FitOptions, SessionFit, Stage};
 use crate::error::{Error, Result};
-use crate::session::Session;
+use crate::session::{Session, Trial, Unusable, trial_place};
 use crate::skeleton::{ScaleGroups, Skeleton, read_model_str};
 use crate::solve::{
     EvidenceOptions, Parameters, Problem, SolveOptions, SolveOutcome, solve, uncertainty, update_noise,
     update_smoothness,
 };
+use std::borrow::Cow;
 use std::time::Instant;
 
 /// Change of the objective's scale below which another round of noise and smoothness estimates is not worth its time: relative change of the noise levels.
@@ -44,10 +46,15 @@ struct Run<'a> {
     history: Vec<f64>,
     iterations: u64,
     interrupted: bool,
+    /// The last one begun.
+    stage: Stage,
 }
 
 impl Run<'_> {
-    fn say(&self, stage: Stage, share: f64) {
+    fn say(&mut self, stage: Stage, share: f64) {
+        if !self.interrupted {
+            self.stage = stage;
+        }
         if let Some(p) = &self.options.progress {
             p(stage, share, self.history.last().copied().unwrap_or(f64::NAN));
         }
@@ -80,7 +87,8 @@ impl Run<'_> {
 ///
 /// # Errors
 /// [`Error::Input`] where session and model cannot be fitted together (no markers for the keypoints, nobody seen by two cameras), [`Error::Fit`] where the fit breaks down. A fit
-/// that ends badly but in numbers is returned with its status and reason, not as an error.
+/// that ends badly but in numbers is returned with its status and reason, not as an error. A trial that cannot be fitted is left out and says why
+/// ([`super::TrialFit::status`]); it is an error only where no trial is left.
 pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit> {
     let begun = Instant::now();
     let (skeleton, usual_groups) = match &options.skeleton {
@@ -92,10 +100,86 @@ pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit
         }
     };
     let groups = options.scale_groups.clone().or(usual_groups);
-    let mut run = Run { options, history: Vec::new(), iterations: 0, interrupted: false };
+    let on_reading = |trial: &Trial| trial.unusable.as_ref().map(|why| Verdict::unusable("read", why));
+    let mut failures: Vec<Option<Verdict>> = session.trials.iter().map(on_reading).collect();
+    // Again without a trial that turns out to have no place in the session: the others shall end as if it had never been there.
+    loop {
+        let kept = kept(session, &failures)?;
+        let attempt = attempt(&kept, &skeleton, groups.clone(), options, begun)?;
+        let mut fit = match attempt {
+            Attempt::Fitted(fit) => *fit,
+            Attempt::Without(new) => {
+                let open = failures.iter_mut().filter(|f| f.is_none());
+                open.zip(new).for_each(|(failure, new)| *failure = new);
+                continue;
+            }
+        };
+        with_failures(&mut fit, session, failures);
+        fit.timings.total = begun.elapsed().as_secs_f64();
+        if let Some(p) = &options.progress {
+            p(Stage::Covariance, 1.0, fit.cost_history.last().copied().unwrap_or(f64::NAN));
+        }
+        return Ok(fit);
+    }
+}
+
+/// The session with the trials that have not failed.
+///
+/// # Errors
+/// What is wrong with the first where none is left.
+fn kept<'a>(session: &'a Session, failures: &[Option<Verdict>]) -> Result<Cow<'a, Session>> {
+    if failures.iter().all(Option::is_none) && !failures.is_empty() {
+        return Ok(Cow::Borrowed(session));
+    }
+    let all = || session.trials.iter().zip(failures);
+    let trials: Vec<Trial> = all().filter(|(_, failure)| failure.is_none()).map(|(trial, _)| trial.clone()).collect();
+    if trials.is_empty() {
+        return Err(match all().find_map(|(trial, failure)| failure.as_ref().map(|f| (trial, f))) {
+            Some((trial, f)) => {
+                Error::input(trial_place(&trial.name), &f.reason, f.advice.as_deref().unwrap_or_default())
+            }
+            None => Error::input(
+                format_args!("session `{}`", session.name),
+                "has no trial",
+                "give a session with at least one recording",
+            ),
+        });
+    }
+    Ok(Cow::Owned(Session {
+        trials,
+        name: session.name.clone(),
+        rig: session.rig.clone(),
+        z_up: session.z_up,
+        keypoints: session.keypoints.clone(),
+        subject: session.subject.clone(),
+    }))
+}
+
+/// What came of fitting some trials together.
+enum Attempt {
+    /// All of them.
+    Fitted(Box<SessionFit>),
+    /// Some have no place among the others: what is wrong with each.
+    Without(Vec<Option<Verdict>>),
+}
+
+fn attempt(
+    session: &Session,
+    skeleton: &Skeleton,
+    groups: Option<ScaleGroups>,
+    options: &FitOptions,
+    begun: Instant,
+) -> Result<Attempt> {
+    let mut run = Run { options, history: Vec::new(), iterations: 0, interrupted: false, stage: Stage::Initialise };
     run.say(Stage::Initialise, 0.0);
-    let mut built = build(session, &skeleton, groups, options)?;
-    let start = initialise(session, &built, options)?;
+    let mut built = build(session, skeleton, groups, options)?;
+    let sampled = sample(session, &built);
+    if sampled.iter().any(std::result::Result::is_err) {
+        let failure = |s: std::result::Result<_, Unusable>| s.err().map(|why| Verdict::unusable("initialise", &why));
+        return Ok(Attempt::Without(sampled.into_iter().map(failure).collect()));
+    }
+    let samples: Vec<_> = sampled.into_iter().flatten().collect();
+    let start = initialise(session, &built, &samples, options);
     let initialised = begun.elapsed().as_secs_f64();
     run.say(Stage::Pose, 0.1);
     let before = built.problem.pixel_residuals(&start).iter().map(|r| trial_figures(session, r)).collect();
@@ -120,9 +204,10 @@ pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit
         })?),
         false => None,
     };
+    let (stage, interrupted) = (run.stage.name().to_owned(), run.interrupted);
     let mut fit = session_fit(
         session,
-        skeleton,
+        skeleton.clone(),
         built,
         Finished {
             parameters,
@@ -131,6 +216,7 @@ pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit
             before,
             converged,
             interrupted: run.interrupted,
+            stage,
             iterations: run.iterations as usize,
             history: run.history,
         },
@@ -138,11 +224,12 @@ pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit
     fit.timings.initialise = initialised;
     fit.timings.solve = solved;
     fit.timings.covariance = covariance.elapsed().as_secs_f64();
-    fit.timings.total = begun.elapsed().as_secs_f64();
-    if let Some(p) = &options.progress {
-        p(Stage::Covariance, 1.0, fit.cost_history.last().copied().unwrap_or(f64::NAN));
+    let insane: Vec<Option<Verdict>> = fit.trials.iter().map(|t| insane_trial(&t.reprojection)).collect();
+    // Where all trials are bad, it is what they share that is.
+    if insane.iter().any(Option::is_some) && insane.iter().any(Option::is_none) && !interrupted {
+        return Ok(Attempt::Without(insane));
     }
-    Ok(fit)
+    Ok(Attempt::Fitted(Box::new(fit)))
 }
 
 /// Pose → subject → cameras. Returns the parameters and whether the last minimisation converged.

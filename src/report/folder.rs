@@ -3,6 +3,7 @@
 use super::outcome::{FORMAT, Outcome, TrialOutcome};
 use crate::camera::calibration;
 use crate::error::{Error, Result};
+use crate::fit::Status;
 use crate::quality::{FittedCoordinate, FittedData, FittedOffset, FittedRotor, FittedTrial};
 use crate::session::columns::column;
 use crate::session::coordinates::file_unit;
@@ -28,7 +29,8 @@ pub fn read_folder(folder: &Path) -> Result<FittedData> {
     }
     let mut trials = Vec::new();
     let mut names: Option<[Vec<String>; 2]> = None;
-    for trial in &outcome.trials {
+    // A trial that failed on its own left no files.
+    for trial in outcome.trials.iter().filter(|t| t.frames > 0 || t.status != Status::Failed) {
         let (read, here) = read_trial(folder, trial)?;
         if names.get_or_insert_with(|| here.clone()) != &here {
             let place = format!("{}: trial `{}`", folder.display(), trial.name);

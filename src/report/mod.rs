@@ -113,6 +113,14 @@ fn trials(fit: &SessionFit, stems: &[String], rendered: &mut Rendered) {
     };
     for (trial, stem) in fit.trials.iter().zip(stems) {
         let name = &trial.name;
+        if trial.left_out() {
+            let absent = ["mot", "sd.csv", "trc"].map(|end| Absent {
+                name: format!("{stem}.{end}"),
+                why: format!("trial `{name}` failed and was left out: {}", trial.reason),
+            });
+            rendered.absent.extend(absent);
+            continue;
+        }
         rendered.add_or(
             format!("{stem}.mot"),
             motion::mot(trial, &fit.skeleton),

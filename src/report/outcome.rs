@@ -25,10 +25,16 @@ pub struct Outcome {
     pub kinefit: String,
     /// Name of the session.
     pub session: String,
-    /// The worst of the trials and of what they share.
+    /// What the parameters that the trials share deserve; trials that failed on their own say so themselves.
     pub status: Status,
     /// Why.
     pub reason: String,
+    /// Where it ended that way (`read`, `initialise`, `pose`, `subject`, `cameras`, `covariance`, `sanity`); `null` where it converged.
+    #[serde(default)]
+    pub stage: Option<String>,
+    /// What to do; `null` where it converged.
+    #[serde(default)]
+    pub advice: Option<String>,
     /// Things the user should know, each a sentence.
     pub warnings: Vec<String>,
     /// One entry per trial, in the session's order.
@@ -68,7 +74,13 @@ pub struct TrialOutcome {
     pub status: Status,
     /// Why.
     pub reason: String,
-    /// Stem of its files in this folder.
+    /// As for the session.
+    #[serde(default)]
+    pub stage: Option<String>,
+    /// As for the session.
+    #[serde(default)]
+    pub advice: Option<String>,
+    /// Stem of its files in this folder; a trial that failed on its own has none.
     pub files: String,
     /// How many rows its files have.
     pub frames: usize,
@@ -168,6 +180,8 @@ impl Outcome {
             session: fit.name.clone(),
             status: fit.status,
             reason: fit.reason.clone(),
+            stage: fit.stage.clone(),
+            advice: fit.advice.clone(),
             warnings: fit.warnings.clone(),
             trials: fit.trials.iter().enumerate().map(|(i, t)| TrialOutcome::new(t, fit, stems.get(i))).collect(),
             scales: fit.scale_groups.iter().map(|s| (s.group.clone(), finite(s.factor))).collect(),
@@ -221,6 +235,8 @@ impl TrialOutcome {
             name: trial.name.clone(),
             status: trial.status,
             reason: trial.reason.clone(),
+            stage: trial.stage.clone(),
+            advice: trial.advice.clone(),
             files: stem.unwrap_or(&trial.name).clone(),
             frames: trial.time.len(),
             rate_hz: finite(trial.rate_hz),

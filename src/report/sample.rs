@@ -201,6 +201,8 @@ fn trial(name: &str, skeleton: &Skeleton, scales: &Scales, offsets: &Offsets, fr
         name: name.into(),
         status: Status::Converged,
         reason: "the objective can fall no further".into(),
+        stage: None,
+        advice: None,
         rate_hz,
         first_frame: 11,
         time: time.clone(),
@@ -298,7 +300,9 @@ pub fn session() -> SessionFit {
     SessionFit {
         name: "balancing".into(),
         status: Status::Usable,
-        reason: "the iteration limit was reached before the objective settled; allow more iterations to be sure".into(),
+        reason: "the iteration limit was reached before the objective settled".into(),
+        stage: Some("cameras".into()),
+        advice: Some("allow more iterations to be sure".into()),
         warnings: vec![
             "The calibration of camera cam03 disagrees with the keypoints by 1.2° and 93 mm; recalibrate it, or keep the refined cameras.toml.".into(),
             "212 detections of a second person in cam01 were not used.".into(),
@@ -340,21 +344,8 @@ pub fn session() -> SessionFit {
 pub fn empty() -> SessionFit {
     let mut fit = session();
     for trial in &mut fit.trials {
-        *trial = TrialFit {
-            name: trial.name.clone(),
-            status: Status::Failed,
-            reason: "nobody was seen".into(),
-            rate_hz: 0.0,
-            first_frame: 0,
-            time: Vec::new(),
-            q: Vec::new(),
-            q_sd: Vec::new(),
-            markers: Vec::new(),
-            body_origins: Vec::new(),
-            reprojection: Reprojection::default(),
-            reprojection_before: Reprojection::default(),
-            noise_px: Vec::new(),
-        };
+        let (stage, advice) = ("initialise".into(), "look at the cameras".into());
+        *trial = TrialFit::failed(&trial.name, 0.0, 0, "nobody was seen".into(), Some(stage), Some(advice));
     }
     fit.status = Status::Failed;
     fit.cameras.clear();

@@ -35,6 +35,24 @@ fn count(n: usize, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 
+/// Why something ended as it did, and what to do.
+pub fn because(reason: &str, advice: &Option<String>) -> String {
+    match advice {
+        Some(advice) => format!("{reason}; {advice}"),
+        None => reason.into(),
+    }
+}
+
+/// How many trials, and which of them failed on their own.
+fn trials(fit: &SessionFit) -> String {
+    let failed: Vec<&str> = fit.trials.iter().filter(|t| t.left_out()).map(|t| t.name.as_str()).collect();
+    let all = count(fit.trials.len(), "trial");
+    match failed.len() {
+        0 => all,
+        n => format!("{} of {all} ({} failed)", fit.trials.len() - n, failed.join(", ")),
+    }
+}
+
 /// The summary's lines.
 pub fn lines(fit: &SessionFit) -> Vec<Line> {
     let frames: usize = fit.trials.iter().map(|t| t.time.len()).sum();
@@ -44,13 +62,15 @@ pub fn lines(fit: &SessionFit) -> Vec<Line> {
             text: format!(
                 "{}: {}, {}, {}, with the model `{}`",
                 fit.name,
-                count(fit.trials.len(), "trial"),
+                trials(fit),
                 count(frames, "frame"),
                 count(fit.rig.len(), "camera"),
                 fit.skeleton.name
             ),
         },
-        Line { label: "Result", text: format!("{} – {}", status_word(fit.status), fit.reason) },
+        Line {
+            label: "Result", text: format!("{} – {}", status_word(fit.status), because(&fit.reason, &fit.advice))
+        },
         Line { label: "Error", text: error_line(fit) },
         Line { label: "Height", text: height_line(fit) },
         Line { label: "Body", text: body_line(fit) },

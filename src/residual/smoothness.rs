@@ -14,6 +14,10 @@
 //!
 //! which a rigid motion of the world does not change. cost = ½‖r‖². Derivatives with respect to control numbers, and to left perturbations of control
 //! rotations: `∂d_k/∂δ_{k+1} = J⁻¹(d_k)·Q_kᵀ = −∂d_k/∂δ_k`.
+//! **Spacing.** Trials whose controls are `h` apart share what is known of a movement, not a λ: third differences are `h³·jerk`, and a sum over controls is `1/h` of an integral over
+//! time, so that `Λ·∫jerk²dt ≈ Λ·Σ(r/h³)²·h = Λ·h⁻⁵·Σr²`. One precision Λ of the integral is `λ(h) = Λ·h⁻⁵`, and a λ stated for controls `h₀` apart is `λ·(h₀/h)⁵` for others
+//! ([`spacing_share`]): jerk is white noise, whose mean over `h` has a variance like `1/h`.
+//!
 //! λ is a precision: the prior says that third differences have variance 1/λ. It is estimated per degree of freedom from the data
 //! (`solve::smoothing`). Source of the penalty on B-spline coefficients: Eilers & Marx 1996; of the third derivative for movement: Woltring 1986.
 
@@ -22,6 +26,11 @@ use nalgebra::{Matrix3, UnitQuaternion, Vector3};
 
 /// Weights of a third difference over four controls.
 pub const THIRD_DIFFERENCE: [f64; 4] = [-1.0, 3.0, -3.0, 1.0];
+
+/// `(h₀/h)⁵`: what a precision of third differences of controls `stated` apart is for controls `spacing` apart.
+pub fn spacing_share(stated: f64, spacing: f64) -> f64 {
+    (stated / spacing).powi(5)
+}
 
 /// Third difference of four control rotations and its derivative in a left perturbation of each.
 pub fn rotation_difference(q: [&UnitQuaternion<f64>; 4]) -> (Vector3<f64>, [Matrix3<f64>; 4]) {
@@ -60,6 +69,24 @@ mod tests {
                 let numeric = (at(h) - at(-h)) / (2.0 * h);
                 assert!((numeric - jacobian[k].column(i)).norm() < 1e-8, "control {k}, axis {i}");
             }
+        }
+    }
+
+    /// A movement sampled with controls half as far apart costs the same: for `q(t) = sin(t)` over its period, where `∫jerk² = π`.
+    #[test]
+    fn the_cost_of_a_movement_does_not_depend_on_the_spacing() {
+        let cost = |controls: usize| {
+            let h = std::f64::consts::TAU / controls as f64;
+            let c: Vec<f64> = (0..controls + 3).map(|k| (k as f64 * h).sin()).collect();
+            let squares: f64 =
+                c.windows(4).map(|c| (0..4).map(|i| THIRD_DIFFERENCE[i] * c[i]).sum::<f64>().powi(2)).sum();
+            spacing_share(1.0, h) * squares
+        };
+        // A third difference of a sine is its derivative times (2·sin(h/2)/h)³: short by 3·h²/24 each, twice that squared.
+        for controls in [60, 120, 360] {
+            let h = std::f64::consts::TAU / controls as f64;
+            let short = 1.0 - cost(controls) / std::f64::consts::PI;
+            assert!(short > 0.0 && short < 0.25 * h * h * 1.01 + 1e-9, "{controls}: {short}");
         }
     }
 

@@ -21,7 +21,7 @@
 //!
 //! Paths are relative to the file. Trials may differ in rate here, because each is stated on purpose.
 
-use super::{Subject, text};
+use super::{Subject, Unusable, text};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -90,6 +90,9 @@ pub struct TrialDescription {
     /// Rank of the subject among the people, 0 being the one seen best.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<usize>,
+    /// Why it cannot be used, where its folders already tell.
+    #[serde(skip)]
+    pub unusable: Option<Unusable>,
 }
 
 impl Description {
@@ -206,6 +209,7 @@ mod tests {
                 poses: vec!["walk/pose/cam1_json".into(), "".into()],
                 frames: Some([3, 9]),
                 person: None,
+                unusable: None,
             }],
         }
     }

@@ -22,6 +22,7 @@ pub use read::{ReadOptions, Reading, read, read_with_sources};
 pub use world::{ground_from_world, rig_in_ground};
 
 use crate::camera::Rig;
+use crate::error::Error;
 use serde::{Deserialize, Serialize};
 
 /// A keypoint set: what a detector's numbers mean.
@@ -102,8 +103,41 @@ pub struct Trial {
     pub rate_hz: f64,
     /// Number of the first frame in the files' own counting.
     pub first_frame: i64,
-    /// What was seen of the subject.
+    /// What was seen of the subject; nothing where the trial is unusable.
     pub detections: Detections,
+    /// Why the trial cannot be fitted, where that was found on reading it. The others of its session can.
+    #[serde(default)]
+    pub unusable: Option<Unusable>,
+}
+
+/// What is wrong with a trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unusable {
+    /// Where (file, line, camera) and what was found.
+    pub problem: String,
+    /// What the user can do.
+    pub advice: String,
+}
+
+impl Unusable {
+    /// From the error that a trial of this name ended in; its name need not be said again.
+    pub fn new(trial: &str, error: &Error) -> Self {
+        match error {
+            Error::Input { place, problem, advice } => {
+                let problem = match *place == trial_place(trial) {
+                    true => problem.clone(),
+                    false => format!("{place}: {problem}"),
+                };
+                Self { problem, advice: advice.clone() }
+            }
+            other => Self { problem: other.to_string(), advice: "take the trial away, or read it again".into() },
+        }
+    }
+}
+
+/// How messages name a trial.
+pub(crate) fn trial_place(name: &str) -> String {
+    format!("trial `{name}`")
 }
 
 /// The subject, as far as it is known beforehand.

@@ -15,7 +15,7 @@ use super::config::{Config, Stated};
 use super::description::{Description, FORMAT, TrialDescription, Up, check_rate};
 use super::matching::{Matched, match_folders, subfolders};
 use super::read::ReadOptions;
-use super::{Subject, keypoints, openpose};
+use super::{Subject, Unusable, keypoints, openpose};
 use crate::camera::calibration;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -61,15 +61,14 @@ pub(super) fn describe(root: &Path, options: &ReadOptions) -> Result<(Descriptio
     let trials = trials
         .into_iter()
         .map(|trial| {
-            Ok(TrialDescription {
-                poses: assign(&names, &trial)?,
-                frames: trial.config.frames.or(shared_frames),
-                name: trial.name,
-                rate_hz,
-                person: None,
-            })
+            let (poses, unusable) = match assign(&names, &trial) {
+                Ok(poses) => (poses, None),
+                Err(error) => (vec![PathBuf::new(); names.len()], Some(Unusable::new(&trial.name, &error))),
+            };
+            let frames = trial.config.frames.or(shared_frames);
+            TrialDescription { poses, frames, name: trial.name, rate_hz, person: None, unusable }
         })
-        .collect::<Result<_>>()?;
+        .collect();
     let description =
         Description { format: FORMAT, name, calibration, keypoints, up: Up::Z, subject: Subject::default(), trials };
     Ok((description, files))
@@ -139,13 +138,6 @@ fn find_trials(root: &Path, name: &str) -> Result<Vec<Found>> {
         .into_iter()
         .map(|(name, folder, pose)| {
             let cameras = camera_folders(&pose);
-            if cameras.is_empty() {
-                return Err(Error::file(
-                    &pose,
-                    "an empty trial: no folder whose name contains `json`",
-                    "expected one folder per camera, such as cam01_json; run the pose estimation, or take the trial away",
-                ));
-            }
             let config = if folder == root { Config::default() } else { Config::of_folder(&folder)? };
             Ok(Found { name, pose, cameras, config })
         })
@@ -226,6 +218,13 @@ fn agreed<'a, T: PartialEq + std::fmt::Display + 'a>(
 }
 
 fn assign(cameras: &[&str], trial: &Found) -> Result<Vec<PathBuf>> {
+    if trial.cameras.is_empty() {
+        return Err(Error::file(
+            &trial.pose,
+            "an empty trial: no folder whose name contains `json`",
+            "expected one folder per camera, such as cam01_json; run the pose estimation, or take the trial away",
+        ));
+    }
     let folders: Vec<&str> = trial.cameras.iter().map(|(name, _)| name.as_str()).collect();
     let (of_camera, how) = match_folders(cameras, &folders, &trial.pose)?;
     let how = match how {

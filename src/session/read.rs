@@ -3,7 +3,9 @@
 use super::description::{self, Description, TrialDescription, Up, check_rate};
 use super::openpose::{self, Folder};
 use super::people::{self, Association, Sightings};
-use super::{KeypointSet, Person, Session, Trial, confidence, image_size, keypoints, pose2sim};
+use super::{
+    Detections, KeypointSet, Person, Session, Trial, Unusable, confidence, image_size, keypoints, pose2sim, trial_place,
+};
 use crate::camera::{Rig, calibration};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -33,7 +35,7 @@ pub struct Reading {
     pub session: Session,
     /// The same as files state it: what a `session.toml` for it would say.
     pub description: Description,
-    /// What was made of the people, per trial.
+    /// What was made of the people, per trial; of one that cannot be used, nothing.
     pub associations: Vec<Association>,
     /// The files that decided: description or configurations, calibration, keypoint set; folders of keypoints.
     pub inputs: Vec<PathBuf>,
@@ -47,8 +49,10 @@ const MOST_POINTS: usize = 100_000_000;
 
 /// Reads a Pose2Sim session folder, a folder with a `session.toml`, or a `session.toml`.
 ///
+/// A trial that cannot be used says so ([`Trial::unusable`]) and stops no other.
+///
 /// # Errors
-/// Input that cannot be used, with file and place: see the modules of this one.
+/// Input that cannot be used, with file and place: see the modules of this one. What is wrong with a trial is an error only where no trial can be used.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Session> {
     read_with_sources(path, options).map(|reading| reading.session)
 }
@@ -77,14 +81,26 @@ pub fn read_with_sources(path: &Path, options: &ReadOptions) -> Result<Reading> 
     inputs.extend(set_file);
     let mut trials = Vec::new();
     let mut associations = Vec::new();
+    let mut first_error = None;
     for trial in &description.trials {
-        let (trial, association) = read_trial(trial, &rig, &set)?;
-        trials.push(trial);
+        let (read, association) = match read_trial(trial, &rig, &set) {
+            Ok(read) => read,
+            // One bad trial stops no other.
+            Err(error) => {
+                tracing::info!(trial = %trial.name, "cannot be used: {error}");
+                let read = unusable(trial, Unusable::new(&trial.name, &error));
+                first_error = first_error.or(Some(error));
+                (read, Association::default())
+            }
+        };
+        trials.push(read);
         associations.push(association);
     }
-    inputs.extend(
-        description.trials.iter().flat_map(|trial| &trial.poses).filter(|p| !p.as_os_str().is_empty()).cloned(),
-    );
+    if let Some(error) = first_error.filter(|_| trials.iter().all(|trial| trial.unusable.is_some())) {
+        return Err(error);
+    }
+    let read = description.trials.iter().zip(&trials).filter(|(_, read)| read.unusable.is_none());
+    inputs.extend(read.flat_map(|(trial, _)| &trial.poses).filter(|p| !p.as_os_str().is_empty()).cloned());
     let session = Session {
         name: description.name.clone(),
         rig,
@@ -125,8 +141,21 @@ fn override_with(description: &mut Description, options: &ReadOptions) -> Result
     Ok(())
 }
 
+fn unusable(trial: &TrialDescription, why: Unusable) -> Trial {
+    Trial {
+        name: trial.name.clone(),
+        rate_hz: trial.rate_hz,
+        first_frame: 0,
+        detections: Detections::missing(0, 0, 0),
+        unusable: Some(why),
+    }
+}
+
 fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<(Trial, Association)> {
-    let place = format!("trial `{}`", trial.name);
+    let place = trial_place(&trial.name);
+    if let Some(why) = &trial.unusable {
+        return Err(Error::input(place, &why.problem, &why.advice));
+    }
     if trial.poses.len() != rig.len() {
         return Err(Error::input(
             &place,
@@ -152,7 +181,10 @@ fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<
     let sightings = Sightings { keypoints: set.points.len(), frames: count, cameras };
     let (detections, association) = people::associate(rig, &sightings, trial.person.unwrap_or(0), &place)?;
     log(trial, rig, count, &association);
-    Ok((Trial { name: trial.name.clone(), rate_hz: trial.rate_hz, first_frame, detections }, association))
+    Ok((
+        Trial { name: trial.name.clone(), rate_hz: trial.rate_hz, first_frame, detections, unusable: None },
+        association,
+    ))
 }
 
 fn log(trial: &TrialDescription, rig: &Rig, frames: usize, found: &Association) {

@@ -5,7 +5,7 @@
 //! common level.
 //!
 //! **Smoothness.** λ_j of degree of freedom j maximises the evidence of the data (MacKay 1992, *Bayesian interpolation*):
-//! `λ_j = γ_j / Σ_k r_k²`, where `γ_j = rank − λ_j·tr(H⁻¹P_j)` is the number of differences that the data determine. The trace comes from
+//! `λ_j = γ_j / Σ_k r_k²` (`r_k` and `P_j` scaled to one spacing of the controls where trials differ in it), where `γ_j = rank − λ_j·tr(H⁻¹P_j)` is the number of differences that the data determine. The trace comes from
 //! the inverse's blocks inside the band, shared parameters held.
 
 use super::linearise::{Workspace, linearise_in};
@@ -105,24 +105,25 @@ pub fn update_smoothness(problem: &mut Problem, parameters: &Parameters, prior: 
             return;
         }
         let differences = trajectory.controls() - 3;
+        let share = problem.hyper.smoothness_share(trajectory.knots());
         rank += differences as f64;
         for k in 0..differences {
             for (j, trace) in traces.iter_mut().enumerate() {
                 for a in 0..4 {
-                    *trace += d[a] * d[a] * band.inside.at(k + a, k + a, j, j);
+                    *trace += share * d[a] * d[a] * band.inside.at(k + a, k + a, j, j);
                     for b in 0..a {
-                        *trace += 2.0 * d[a] * d[b] * band.inside.at(k + a, k + b, j, j);
+                        *trace += 2.0 * share * d[a] * d[b] * band.inside.at(k + a, k + b, j, j);
                     }
                 }
             }
             for j in 0..layout.scalars() {
                 let r: f64 = (0..4).map(|i| d[i] * trajectory.control_scalars(k + i)[j]).sum();
-                squares[j] += r * r;
+                squares[j] += share * r * r;
             }
             for (r, &at) in layout.rotors.iter().enumerate() {
                 let q = std::array::from_fn(|i| trajectory.control_rotation(k + i, r));
                 let (e, _) = smoothness::rotation_difference(q);
-                squares[at] += e.norm_squared();
+                squares[at] += share * e.norm_squared();
             }
         }
     }

@@ -61,7 +61,10 @@ impl Problem {
                 )
                 .collect();
             cost += parts.iter().sum::<f64>();
-            cost += smoothness_cost(&parameters.trajectories[i], &self.hyper.smoothness);
+            cost += smoothness_cost(
+                &parameters.trajectories[i],
+                &self.hyper.smoothness_of(parameters.trajectories[i].knots()),
+            );
         }
         let mut corner = DenseCorner::zeros(0, 0.0);
         shared_priors(&shared, &mut corner);
@@ -123,7 +126,7 @@ pub fn linearise_in(
                 }
             });
         }
-        corner.cost += smoothness_normal(trajectory, &problem.hyper.smoothness, &mut band);
+        corner.cost += smoothness_normal(trajectory, &problem.hyper.smoothness_of(trajectory.knots()), &mut band);
         bands.push(band);
     }
     let mut corner = corner.assemble(&shared);

@@ -2,11 +2,12 @@
 
 use crate::camera::{Camera, Projector, Rig};
 use crate::kinematics::Mechanism;
-use crate::math::{robust::RobustLoss, se3};
+use crate::math::{basis::Knots, robust::RobustLoss, se3};
 use crate::residual::extrinsics::ExtrinsicsPrior;
 use crate::residual::gauge::GaugePrior;
 use crate::residual::point::PointObservation;
 use crate::residual::reprojection::Observation;
+use crate::residual::smoothness::spacing_share;
 use crate::skeleton::{MarkerId, Offsets, Scales};
 use crate::trajectory::{BSpline, Layout, Trajectory};
 use nalgebra::{Isometry3, Vector3, Vector6};
@@ -109,6 +110,8 @@ pub struct Hyperparameters {
     pub keypoints: usize,
     /// Precision of third differences, per degree of freedom (the same for the three of a rotor).
     pub smoothness: Vec<f64>,
+    /// Distance between the controls that `smoothness` is stated for, seconds; other trials' is [`spacing_share`] of it. `None`: every trial's own.
+    pub smoothness_spacing: Option<f64>,
     /// Loss of pixels.
     pub pixel_loss: RobustLoss,
     /// Loss of points in space.
@@ -123,6 +126,7 @@ impl Hyperparameters {
             log_precision: Vec::new(),
             keypoints,
             smoothness,
+            smoothness_spacing: None,
             pixel_loss: loss,
             point_loss: RobustLoss::StudentT { dof: 4.0 },
         };
@@ -145,6 +149,17 @@ impl Hyperparameters {
     pub(super) fn precision(&self, camera: usize, keypoint: usize) -> (f64, f64) {
         let cell = camera * self.keypoints + keypoint;
         (1.0 / (self.sigma[cell] * self.sigma[cell]), self.log_precision[cell])
+    }
+
+    /// What [`Self::smoothness`] is multiplied with for a trajectory of these knots.
+    pub fn smoothness_share(&self, knots: &Knots) -> f64 {
+        self.smoothness_spacing.map_or(1.0, |stated| spacing_share(stated, knots.spacing))
+    }
+
+    /// [`Self::smoothness`] for a trajectory of these knots.
+    pub fn smoothness_of(&self, knots: &Knots) -> Vec<f64> {
+        let share = self.smoothness_share(knots);
+        self.smoothness.iter().map(|lambda| share * lambda).collect()
     }
 
     /// Noise level of an observation, pixels.

@@ -82,6 +82,7 @@ pub fn demo() -> Result<Synthetic> {
             rate_hz: options.rate_hz,
             first_frame: 0,
             detections,
+            unusable: None,
         }],
         subject: Subject::default(),
     };

@@ -88,6 +88,7 @@ pub fn generate(skeleton: &Skeleton, groups: &ScaleGroups, options: &SyntheticOp
             rate_hz: options.rate_hz,
             first_frame: 0,
             detections: observe(&true_rig, &markers, &of_keypoint, options, &mut noise),
+            unusable: None,
         });
         trial_truths.push(TrialTruth {
             name: name.clone(),

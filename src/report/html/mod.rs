@@ -15,7 +15,7 @@ mod text;
 
 use super::figures::{all_markers_fixed, held, offsets_rms_mm};
 use super::manifest::Provenance;
-use super::summary::{lines, status_word};
+use super::summary::{because, lines, status_word};
 use super::{VERSION, finite};
 use crate::fit::{CameraFit, SessionFit, Status, TrialFit};
 use std::fmt::Write;
@@ -66,7 +66,7 @@ fn head(out: &mut String, fit: &SessionFit) {
          <p class=\"status {word}\"><b>{} {word}</b> <span>{}</span></p>",
         Text(&fit.name),
         status_mark(fit.status),
-        Text(&fit.reason)
+        Text(&because(&fit.reason, &fit.advice))
     );
     if !fit.warnings.is_empty() {
         out.push_str("<ul class=warnings>");
@@ -99,7 +99,11 @@ fn trials(out: &mut String, fit: &SessionFit) {
             "<tr><th>{}<td class=text><span class=\"status {word}\">{} {word}</span> {}<td>{}<td>{}<td>{}<td>{}<td><b>{}</b><td>{}<td>{}<td>{} %",
             Text(&trial.name),
             status_mark(trial.status),
-            if trial.status == Status::Converged { String::new() } else { Text(&trial.reason).to_string() },
+            if trial.status == Status::Converged {
+                String::new()
+            } else {
+                Text(&because(&trial.reason, &trial.advice)).to_string()
+            },
             trial.time.len(),
             number(Some(trial.rate_hz), if trial.rate_hz.fract() == 0.0 { 0 } else { 2 }),
             number(duration, 2),
