@@ -9,6 +9,7 @@ mod demo;
 mod evaluate;
 mod fit;
 mod fk;
+mod ik;
 mod interrupt;
 mod model;
 mod output;
@@ -39,6 +40,7 @@ struct Cli {
 enum Command {
     Fit(Box<fit::Arguments>),
     Demo(demo::Arguments),
+    Ik(ik::Arguments),
     Fk(fk::Arguments),
     Synth(synth::Arguments),
     Evaluate(evaluate::Arguments),
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Fit(arguments) => fit::run(arguments, &console),
         Command::Demo(arguments) => demo::run(arguments, &console),
+        Command::Ik(arguments) => ik::run(arguments, &console),
         Command::Fk(arguments) => fk::run(arguments),
         Command::Synth(arguments) => synth::run(arguments, &console),
         Command::Evaluate(arguments) => evaluate::run(arguments),

@@ -3,15 +3,16 @@
 
 use super::FitOptions;
 use super::build::{Built, knot_spacing};
+use super::superpose::Superposition;
 use crate::camera::{CameraId, Projector, TriangulationOptions, triangulate};
 use crate::kinematics::Frame;
 use crate::math::basis::Knots;
 use crate::residual::point::PointObservation;
 use crate::session::{Session, Trial, Unusable};
-use crate::skeleton::{Motion, Offsets, Operation};
+use crate::skeleton::{Motion, Offsets};
 use crate::solve::{Parameters, Problem, SolveOptions, TrialProblem, solve};
 use crate::trajectory::{BSpline, Pose, Trajectory};
-use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
+use nalgebra::{UnitQuaternion, Vector3};
 use rayon::prelude::*;
 use std::f64::consts::TAU;
 
@@ -215,89 +216,16 @@ fn scales_of_size(problem: &Problem, size: f64) -> Vec<f64> {
     h.cholesky().map_or_else(|| vec![0.0; n], |c| c.solve(&g).iter().copied().collect())
 }
 
-/// Default poses with the root laid onto each frame's points (Kabsch), trunk markers first.
+/// Default poses with the root laid onto each frame's points.
 fn superpose(problem: &Problem, scales: &[f64], samples: &[Sample]) -> Vec<Pose> {
-    let mechanism = &problem.mechanism;
-    let skeleton = mechanism.skeleton();
-    let (scales, offsets) = (mechanism.scales(scales), Offsets::zeros(skeleton));
-    let mut pose = problem.layout.default_pose();
-    let mut work = mechanism.workspace();
-    // The body that carries the root's rotation, and how many degrees of freedom lie between it and each body.
-    let root = skeleton.bodies.iter().position(|b| {
-        skeleton.operations[b.operations.clone()].iter().any(|o| matches!(o, Operation::Ball(r) if r.index() == 0))
-    });
-    let mut beyond = vec![0usize; skeleton.bodies.len()];
-    for b in 1..skeleton.bodies.len() {
-        let own = if Some(b) == root { 0 } else { mechanism.body_columns(b).len() };
-        beyond[b] = beyond[skeleton.bodies[b].parent.index()] + own;
-    }
+    let mut superposition = Superposition::new(&problem.mechanism, &problem.layout, problem.mechanism.scales(scales));
     samples
         .iter()
         .map(|sample| {
-            let Some(root) = root else { return problem.layout.default_pose() };
-            pose.rotors.fill(Rotation3::identity());
-            mechanism.linearise(&scales, &offsets, &pose.q, &pose.rotors, &mut work);
-            let pairs: Vec<Pair> = sample
-                .points
-                .iter()
-                .map(|p| {
-                    let m = problem.markers[p.slot as usize];
-                    let b = skeleton.markers[m.index()].body.index();
-                    (work.frame.markers[m.index()], p.position, 1.0 / (1.0 + beyond[b] as f64).powi(2))
-                })
-                .collect();
-            let mut out = pose.clone();
-            let Some((turn, _)) = kabsch(&pairs) else { return out };
-            // R_rotor ← (F⁻¹·turn·F)·R_rotor with F the frame before the rotation: its axes are those the rotor's tangent turns about.
-            let first = mechanism.rotor_dofs()[0];
-            let axes: Vec<Vector3<f64>> = mechanism
-                .body_columns(root)
-                .filter(|&k| (first..first + 3).contains(&mechanism.columns()[k].dof))
-                .map(|k| work.twists[k].fixed_rows::<3>(0).into_owned())
-                .collect();
-            let before = Rotation3::from_matrix_unchecked(Matrix3::from_columns(&axes));
-            out.rotors[0] = before.inverse() * turn * before * pose.rotors[0];
-            mechanism.linearise(&scales, &offsets, &out.q, &out.rotors, &mut work);
-            // Then slide it there along its own translations.
-            let total: f64 = pairs.iter().map(|p| p.2).sum();
-            let mut gap = Vector3::zeros();
-            for (p, pair) in sample.points.iter().zip(&pairs) {
-                gap += (pair.1 - work.frame.markers[problem.markers[p.slot as usize].index()]) * (pair.2 / total);
-            }
-            let slides: Vec<usize> =
-                mechanism.body_columns(root).filter(|&k| work.twists[k].fixed_rows::<3>(0).norm() == 0.0).collect();
-            if slides.is_empty() {
-                return out;
-            }
-            let a = nalgebra::DMatrix::from_fn(3, slides.len(), |i, j| work.twists[slides[j]][3 + i]);
-            if let Ok(x) = a.svd(true, true).solve(&nalgebra::DVector::from_column_slice(gap.as_slice()), 1e-9) {
-                for (k, step) in slides.iter().zip(x.iter()) {
-                    out.q[problem.layout.coordinates[mechanism.columns()[*k].dof]] += step;
-                }
-            }
-            out
+            let points: Vec<_> = sample.points.iter().map(|p| (problem.markers[p.slot as usize], p.position)).collect();
+            superposition.pose(&points)
         })
         .collect()
-}
-
-/// A point, where it should lie, and its weight.
-type Pair = (Vector3<f64>, Vector3<f64>, f64);
-
-/// The rotation and translation that best lay the first points onto the second (Kabsch 1976), by weight.
-fn kabsch(pairs: &[Pair]) -> Option<(Rotation3<f64>, Vector3<f64>)> {
-    let total: f64 = pairs.iter().map(|p| p.2).sum();
-    if pairs.len() < 3 || total <= 0.0 {
-        return None;
-    }
-    let mean = |f: &dyn Fn(&Pair) -> Vector3<f64>| pairs.iter().fold(Vector3::zeros(), |s, p| s + f(p) * p.2) / total;
-    let (a, b) = (mean(&|p| p.0), mean(&|p| p.1));
-    let h: Matrix3<f64> = pairs.iter().fold(Matrix3::zeros(), |h, p| h + (p.1 - b) * (p.0 - a).transpose() * p.2);
-    let svd = h.svd(true, true);
-    let (u, vt) = (svd.u?, svd.v_t?);
-    let d = (u * vt).determinant().signum();
-    let r = u * Matrix3::from_diagonal(&Vector3::new(1.0, 1.0, d)) * vt;
-    let r = Rotation3::from_matrix_unchecked(r);
-    Some((r, b - r * a))
 }
 
 /// Takes whole turns out between neighbouring samples, and out of the first: each was fitted on its own, and a hinge without limits may have come to rest turns

@@ -7,13 +7,16 @@
 mod build;
 mod evaluation;
 mod initialise;
+mod inverse_kinematics;
 mod options;
 mod outcome;
 mod result;
 mod stages;
+mod superpose;
 mod verdict;
 
 pub use crate::session::ground_from_world;
+pub use inverse_kinematics::{IkFit, IkFrame, inverse_kinematics};
 pub use options::{FitOptions, FitProgress, Stage};
 pub use outcome::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit};
 pub use stages::{default_scale_groups, default_skeleton, fit_session};

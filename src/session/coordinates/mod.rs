@@ -41,6 +41,19 @@ impl CoordinateTable {
         self.values.get(place).copied().flatten().filter(|_| column < self.names.len())
     }
 
+    /// A column's value at a time, linearly between the rows around it; `None` outside the rows or next to a missing value.
+    pub fn at(&self, time: f64, column: usize) -> Option<f64> {
+        let after = self.times.partition_point(|&t| t < time);
+        let next = self.get(after, column).filter(|_| after < self.rows());
+        if after < self.rows() && self.times[after] == time {
+            return next;
+        }
+        let before = after.checked_sub(1)?;
+        let (a, b) = (self.get(before, column)?, next?);
+        let x = (time - self.times[before]) / (self.times[after] - self.times[before]);
+        Some(a + x * (b - a))
+    }
+
     /// The column of a coordinate: of its name, or of its path among states.
     pub fn column(&self, coordinate: &str) -> Option<usize> {
         let exact = self.names.iter().position(|name| name == coordinate);

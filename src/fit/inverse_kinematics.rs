@@ -1,0 +1,241 @@
+//! Poses from 3-D markers, every frame on its own: what OpenSim's inverse kinematics does.
+
+use super::superpose::Superposition;
+use crate::error::{Error, Result};
+use crate::kinematics::{Frame, Mechanism, forward};
+use crate::session::coordinates::CoordinateTable;
+use crate::session::ground_from_world;
+use crate::session::markers::MarkerTrial;
+use crate::session::tasks::{IkTasks, Target};
+use crate::skeleton::{MarkerId, Offsets, ScaleGroups, Scales, Skeleton, UpAxis};
+use crate::solve::{CoordinateGoal, InverseKinematics};
+use crate::trajectory::Pose;
+use nalgebra::Vector3;
+
+/// Fewest markers of a frame that a first pose can be laid onto.
+const MIN_POINTS: usize = 3;
+
+/// A frame whose objective is this many times that of the frame before is tried again from a fresh start,
+const SUSPICIOUS: f64 = 4.0;
+/// if it is also larger than this, m².
+const WORTH_A_RETRY: f64 = 1e-4;
+
+/// Poses of a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IkFit {
+    /// Markers that were followed: those of model and trial with a weight.
+    pub markers: Vec<MarkerId>,
+    /// The weight of each.
+    pub weights: Vec<f64>,
+    /// Markers of the trial that the model does not have.
+    pub not_in_model: Vec<String>,
+    /// Markers of the model that the trial does not have.
+    pub not_in_trial: Vec<String>,
+    /// Coordinates of every frame, file order, radians and metres; dependent and locked ones too, angles without jumps by whole turns.
+    pub q: Vec<Vec<f64>>,
+    /// Positions of all markers of the model in every frame, metres in ground.
+    pub positions: Vec<Vec<Vector3<f64>>>,
+    /// Figures of every frame.
+    pub frames: Vec<IkFrame>,
+}
+
+/// Figures of one frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IkFrame {
+    /// OpenSim's objective, m²: `Σ w‖e‖²/Σ w` over the markers seen, and the coordinates' tasks.
+    pub cost: f64,
+    /// Squared distance of each followed marker, m²; `None` where it was not seen.
+    pub squared: Vec<Option<f64>>,
+    /// Steps tried.
+    pub iterations: usize,
+    /// Whether nothing was left to gain.
+    pub converged: bool,
+}
+
+impl IkFrame {
+    /// Root mean square over the markers seen, metres; `None` without any.
+    pub fn rms(&self) -> Option<f64> {
+        let seen: Vec<f64> = self.squared.iter().flatten().copied().collect();
+        (!seen.is_empty()).then(|| (seen.iter().sum::<f64>() / seen.len() as f64).sqrt())
+    }
+
+    /// Largest distance of a marker seen, metres, and which it is.
+    pub fn largest(&self) -> Option<(usize, f64)> {
+        let seen = self.squared.iter().enumerate().filter_map(|(i, s)| Some((i, (*s)?.sqrt())));
+        seen.max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+}
+
+/// Fits the pose of every frame to the trial's markers, from one frame to the next, model and markers as they are. Without tasks all markers weigh the same.
+/// A trial whose file tells its vertical is turned onto the model's. `coordinates` is the file that tasks `from_file` refer to.
+///
+/// # Errors
+/// Fewer than three markers in common; tasks for coordinates that the model does not have; a task that refers to a file when there is none, or to
+/// a column or a time that the file does not have; a model in which nothing can move.
+pub fn inverse_kinematics(
+    trial: &MarkerTrial,
+    skeleton: &Skeleton,
+    tasks: Option<&IkTasks>,
+    coordinates: Option<&CoordinateTable>,
+) -> Result<IkFit> {
+    let weight = |name: &str| tasks.map_or(1.0, |t| t.marker_weight(name));
+    let columns: Vec<(usize, MarkerId, f64)> = trial
+        .names
+        .iter()
+        .enumerate()
+        .filter_map(|(column, name)| Some((column, skeleton.marker(name)?, weight(name))))
+        .filter(|c| c.2 > 0.0)
+        .collect();
+    if columns.len() < MIN_POINTS {
+        return Err(Error::input(
+            format_args!("model `{}`", skeleton.name),
+            format_args!(
+                "{} of the trial's {} markers are in the model and have a weight; at least {MIN_POINTS} are needed",
+                columns.len(),
+                trial.names.len()
+            ),
+            "give the model's marker set (--marker-set), or check the names in the trial and the weights in the tasks",
+        ));
+    }
+    let fitted = skeleton.with_rotors();
+    let mechanism = Mechanism::new(fitted, ScaleGroups::default());
+    let skeleton_with_rotors = mechanism.skeleton();
+    let (scales, offsets) = (Scales::ones(skeleton), Offsets::zeros(skeleton));
+    let followed: Vec<(MarkerId, f64)> = columns.iter().map(|c| (c.1, c.2)).collect();
+    let problem = InverseKinematics::new(&mechanism, scales.clone(), offsets.clone(), &followed);
+    if problem.layout().dofs() == 0 {
+        return Err(Error::input(
+            format_args!("model `{}`", skeleton.name),
+            "has no coordinate that may move: every one is locked, dependent, or missing",
+            "give a model with joints, and unlock what is to be fitted",
+        ));
+    }
+    let goals = Goals::new(tasks, coordinates, skeleton)?;
+    let turn = match trial.up {
+        Some(up) => ground_from_world(up == UpAxis::Z, skeleton.up),
+        None => nalgebra::Rotation3::identity(),
+    };
+    let mut superposition = Superposition::new(&mechanism, problem.layout(), scales.clone());
+    let mut work = problem.workspace();
+    let mut frame = Frame::new(skeleton_with_rotors);
+    let mut pose: Option<Pose> = None;
+    let mut near: Vec<[f64; 3]> = skeleton_with_rotors
+        .rotors
+        .iter()
+        .map(|r| r.coordinates.map(|c| skeleton.coordinates[c.index()].default))
+        .collect();
+    let (mut q_all, mut positions, mut frames) = (Vec::new(), Vec::new(), Vec::<IkFrame>::new());
+    let mut points = Vec::with_capacity(columns.len());
+    for (f, &time) in trial.times.iter().enumerate() {
+        points.clear();
+        points.extend(columns.iter().map(|c| trial.get(f, c.0).map(|p| turn * p)));
+        let goals = goals.at(time)?;
+        let mut fresh = || {
+            let seen: Vec<(MarkerId, Vector3<f64>)> =
+                columns.iter().zip(&points).filter_map(|(c, p)| Some((c.1, (*p)?))).collect();
+            superposition.pose(&seen)
+        };
+        let mut here = pose.clone().unwrap_or_else(&mut fresh);
+        let mut outcome = problem.solve(&points, &goals, &mut here, &mut work);
+        let before = frames.last().map_or(0.0, |f| f.cost);
+        if outcome.cost > WORTH_A_RETRY && outcome.cost > SUSPICIOUS * before {
+            let mut other = fresh();
+            let again = problem.solve(&points, &goals, &mut other, &mut work);
+            if again.cost < outcome.cost {
+                (here, outcome) = (other, again);
+            }
+        }
+        forward(skeleton_with_rotors, &scales, &offsets, &here.q, &here.rotors, &mut frame);
+        let squared = columns
+            .iter()
+            .zip(&points)
+            .map(|(c, p)| p.map(|p| (frame.markers[c.1.index()] - p).norm_squared()))
+            .collect();
+        let mut q = here.q.clone();
+        for (r, rotor) in skeleton_with_rotors.rotors.iter().enumerate() {
+            near[r] = rotor.angles_from_rotation(&here.rotors[r], near[r]).0;
+            for k in 0..3 {
+                q[rotor.coordinates[k].index()] = near[r][k];
+            }
+        }
+        skeleton.resolve_couplings(&mut q);
+        q_all.push(q);
+        positions.push(frame.markers.clone());
+        frames.push(IkFrame {
+            cost: outcome.cost,
+            squared,
+            iterations: outcome.iterations,
+            converged: outcome.converged,
+        });
+        pose = Some(here);
+    }
+    let in_trial = |name: &str| trial.names.iter().any(|n| n == name);
+    Ok(IkFit {
+        markers: columns.iter().map(|c| c.1).collect(),
+        weights: columns.iter().map(|c| c.2).collect(),
+        not_in_model: trial.names.iter().filter(|n| skeleton.marker(n).is_none()).cloned().collect(),
+        not_in_trial: skeleton.markers.iter().map(|m| m.name.clone()).filter(|n| !in_trial(n)).collect(),
+        q: q_all,
+        positions,
+        frames,
+    })
+}
+
+/// The coordinates' tasks, and the file that some of them refer to.
+struct Goals<'a> {
+    fixed: Vec<CoordinateGoal>,
+    from_file: Vec<(CoordinateGoal, usize)>,
+    table: Option<&'a CoordinateTable>,
+}
+
+impl<'a> Goals<'a> {
+    fn new(tasks: Option<&IkTasks>, table: Option<&'a CoordinateTable>, skeleton: &Skeleton) -> Result<Self> {
+        let mut goals = Self { fixed: Vec::new(), from_file: Vec::new(), table };
+        let applied = tasks.map_or(&[][..], |t| &t.coordinates[..]).iter().filter(|t| t.apply && t.weight > 0.0);
+        for task in applied {
+            let place = format!("task of coordinate `{}`", task.name);
+            let Some(coordinate) = skeleton.coordinate(&task.name) else {
+                let problem = format!("the model `{}` has no coordinate of that name", skeleton.name);
+                return Err(Error::input(place, problem, "remove the task, or set its <apply> to false"));
+            };
+            let own = &skeleton.coordinates[coordinate.index()];
+            let mut goal = CoordinateGoal { coordinate, weight: task.weight, target: own.default };
+            match task.target {
+                Target::Default => goals.fixed.push(goal),
+                Target::Manual(value) => {
+                    goal.target = value;
+                    goals.fixed.push(goal);
+                }
+                Target::FromFile => match table.and_then(|t| t.column(&task.name)) {
+                    Some(column) => goals.from_file.push((goal, column)),
+                    None => {
+                        return Err(Error::input(
+                            place,
+                            "takes its value from a file of coordinates, and there is no such file or no such column in it",
+                            "give the file with --coordinates, or another <value_type>",
+                        ));
+                    }
+                },
+            }
+        }
+        Ok(goals)
+    }
+
+    /// Goals at a time, values of the file taken linearly between its rows.
+    fn at(&self, time: f64) -> Result<Vec<CoordinateGoal>> {
+        let mut goals = self.fixed.clone();
+        if let Some(table) = self.table {
+            for (goal, column) in &self.from_file {
+                let value = table.at(time, *column).ok_or_else(|| {
+                    Error::input(
+                        "--coordinates",
+                        format_args!("has no value of `{}` at {time} s", table.names[*column]),
+                        "give a file that covers the whole trial, or fewer frames",
+                    )
+                })?;
+                goals.push(CoordinateGoal { target: value, ..*goal });
+            }
+        }
+        Ok(goals)
+    }
+}

@@ -1,0 +1,124 @@
+//! Files of inverse kinematics: coordinates, markers, errors.
+
+use super::atomic::NewFile;
+use super::names::csv_field;
+use crate::error::Result;
+use crate::fit::IkFit;
+use crate::session::columns::number;
+use crate::session::coordinates::{CoordinateTable, file_unit};
+use crate::session::markers::{MarkerTrial, trc::to_text};
+use crate::skeleton::Skeleton;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// What `<trial>.ik.json` holds: the figures of a whole trial.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IkSummary {
+    /// Version of this form.
+    pub format: u32,
+    /// `converged`, or `usable` where some frames were given up.
+    pub status: &'static str,
+    /// Number of frames.
+    pub frames: usize,
+    /// Frames whose descent did not end, by their place in the trial.
+    pub not_converged: Vec<usize>,
+    /// Root mean square distance of all markers seen, metres.
+    pub rms_m: Option<f64>,
+    /// The largest distance of all, metres, its marker and its time.
+    pub largest: Option<LargestError>,
+    /// Markers that were followed.
+    pub markers: Vec<String>,
+    /// Markers of the trial that the model does not have.
+    pub not_in_model: Vec<String>,
+    /// Markers of the model that the trial does not have.
+    pub not_in_trial: Vec<String>,
+}
+
+/// The largest distance between a measured marker and the model's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LargestError {
+    /// Of this marker.
+    pub marker: String,
+    /// At this time, seconds.
+    pub time_s: f64,
+    /// Metres.
+    pub distance_m: f64,
+}
+
+/// Figures of a whole trial.
+pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSummary {
+    let name = |i: usize| skeleton.markers[fit.markers[i].index()].name.clone();
+    let squares = || fit.frames.iter().flat_map(|f| f.squared.iter().flatten());
+    let seen = squares().count();
+    let not_converged: Vec<usize> =
+        fit.frames.iter().enumerate().filter(|(_, f)| !f.converged).map(|(i, _)| i).collect();
+    let worst = fit.frames.iter().zip(&trial.times).filter_map(|(f, t)| f.largest().map(|(i, d)| (i, d, *t)));
+    IkSummary {
+        format: 1,
+        status: if not_converged.is_empty() { "converged" } else { "usable" },
+        frames: fit.frames.len(),
+        not_converged,
+        rms_m: (seen > 0).then(|| (squares().sum::<f64>() / seen as f64).sqrt()),
+        largest: worst.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, distance_m, time_s)| LargestError {
+            marker: name(i),
+            time_s,
+            distance_m,
+        }),
+        markers: (0..fit.markers.len()).map(name).collect(),
+        not_in_model: fit.not_in_model.clone(),
+        not_in_trial: fit.not_in_trial.clone(),
+    }
+}
+
+/// `<name>.mot` (degrees), `<name>.trc` (the followed markers where the model has them, metres in ground), `<name>_errors.csv` (distance of each followed marker in
+/// every frame, metres, empty where it was not seen) and `<name>.ik.json` ([`IkSummary`]).
+///
+/// # Errors
+/// A coordinate or position that is no number.
+pub fn ik_files(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton, name: &str) -> Result<Vec<NewFile>> {
+    let coordinates = CoordinateTable {
+        names: skeleton.coordinates.iter().map(|c| c.name.clone()).collect(),
+        times: trial.times.clone(),
+        values: fit
+            .q
+            .iter()
+            .flat_map(|q| q.iter().zip(&skeleton.coordinates).map(|(v, c)| Some(v * file_unit(c.motion))))
+            .collect(),
+        in_degrees: true,
+    };
+    let names: Vec<String> = fit.markers.iter().map(|m| skeleton.markers[m.index()].name.clone()).collect();
+    let markers = MarkerTrial {
+        names: names.clone(),
+        rate_hz: trial.rate_hz,
+        first_frame: trial.first_frame,
+        times: trial.times.clone(),
+        positions: fit.positions.iter().flat_map(|row| fit.markers.iter().map(|m| Some(row[m.index()]))).collect(),
+        up: None,
+    };
+    let mut errors = String::from("time,rms");
+    for name in &names {
+        let _ = write!(errors, ",{}", csv_field(name));
+    }
+    errors.push('\n');
+    for (frame, time) in fit.frames.iter().zip(&trial.times) {
+        number(&mut errors, *time);
+        let distances = frame.squared.iter().map(|s| s.map(f64::sqrt));
+        for value in std::iter::once(frame.rms()).chain(distances) {
+            errors.push(',');
+            if let Some(value) = value {
+                number(&mut errors, value);
+            }
+        }
+        errors.push('\n');
+    }
+    // Plain structs with text keys, written to memory: nothing here can fail.
+    let summary = serde_json::to_string_pretty(&ik_summary(fit, trial, skeleton)).unwrap_or_default() + "\n";
+    let trc = format!("{name}.trc");
+    let file = |ending: &str, text: String| NewFile { name: format!("{name}{ending}"), content: text.into_bytes() };
+    Ok(vec![
+        file(".mot", coordinates.to_mot(name)?),
+        file(".trc", to_text(&markers, &trc)?),
+        file("_errors.csv", errors),
+        file(".ik.json", summary),
+    ])
+}

@@ -1,0 +1,262 @@
+//! Inverse kinematics of single frames: against OpenSim's own results, and against poses that are known.
+
+use kinefit::fit::{IkFit, default_skeleton, inverse_kinematics};
+use kinefit::kinematics::{Frame, forward};
+use kinefit::session::markers::{self, MarkerTrial};
+use kinefit::session::tasks::{IkTasks, MarkerTask};
+use kinefit::skeleton::{Motion, Offsets, Scales, Skeleton, read_model};
+use rand::{Rng, SeedableRng};
+use serde::Deserialize;
+use std::path::PathBuf;
+
+fn shared() -> Option<PathBuf> {
+    let folder = std::env::var_os("KINEFIT_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    if !folder.join("data/trials").is_dir() {
+        eprintln!("skipped: no recordings at {}", folder.display());
+        return None;
+    }
+    Some(folder.join("data"))
+}
+
+/// OpenSim's inverse kinematics, made with its accuracy at 1e-7 or better.
+#[derive(Deserialize)]
+struct Reference {
+    time: Vec<f64>,
+    coordinates: Vec<String>,
+    q: Vec<Vec<f64>>,
+    markers: Vec<String>,
+    weights: Vec<f64>,
+    weighted_cost: Vec<f64>,
+    sq_err_m2: Vec<Vec<f64>>,
+}
+
+/// Fits with the reference's weights, and holds the objective against OpenSim's in every frame.
+fn against_opensim(model: &str, trc: &str, reference: &str) {
+    let Some(data) = shared() else { return };
+    let skeleton = read_model(&data.join(model)).unwrap();
+    let trial = markers::read(&data.join(trc)).unwrap();
+    let reference: Reference = serde_json::from_str(&std::fs::read_to_string(data.join(reference)).unwrap()).unwrap();
+    let tasks = IkTasks {
+        markers: reference
+            .markers
+            .iter()
+            .zip(&reference.weights)
+            .map(|(name, weight)| MarkerTask { name: name.clone(), apply: true, weight: *weight })
+            .collect(),
+        coordinates: Vec::new(),
+    };
+    let fit = inverse_kinematics(&trial, &skeleton, Some(&tasks), None).unwrap();
+    assert_eq!(fit.frames.len(), reference.time.len());
+    let mut worst = f64::NEG_INFINITY;
+    for (f, frame) in fit.frames.iter().enumerate() {
+        // Both as plain sums: OpenSim's objective times the weight that is seen, which is the same in both.
+        let ours: f64 = frame.squared.iter().zip(&fit.weights).filter_map(|(s, w)| Some((*s)? * w)).sum();
+        let theirs = reference.weighted_cost[f];
+        worst = worst.max(ours / theirs - 1.0);
+        assert!(
+            ours <= theirs * (1.0 + 1e-6) + 1e-12,
+            "frame {f} at {} s: {ours:e} m² over {theirs:e}",
+            trial.times[f]
+        );
+        assert!(frame.converged, "frame {f}");
+    }
+    // Markers are where OpenSim has them, as far as it has come: near the least of a sum of squares, what is above it is the sum of the squares of the
+    // distances from there (half as much again for the curvature that is left out), and the nanometres that its own accuracy leaves.
+    let mut furthest: f64 = 0.0;
+    for (f, frame) in fit.frames.iter().enumerate() {
+        let ours: f64 = frame.squared.iter().zip(&fit.weights).filter_map(|(s, w)| Some((*s)? * w)).sum();
+        let allowed = 1.5 * (reference.weighted_cost[f] - ours).max(0.0).sqrt() + 1e-6;
+        for (i, marker) in fit.markers.iter().enumerate() {
+            let name = &skeleton.markers[marker.index()].name;
+            let (Some(squared), Some(k)) = (frame.squared[i], reference.markers.iter().position(|m| m == name)) else {
+                continue;
+            };
+            let apart = (squared.sqrt() - reference.sq_err_m2[f][k].sqrt()).abs();
+            furthest = furthest.max(apart);
+            assert!(apart <= allowed, "frame {f}, {name}: {apart:e} m, {allowed:e} allowed");
+        }
+    }
+    let angles = angle_differences(&fit, &skeleton, &reference);
+    let iterations: usize = fit.frames.iter().map(|f| f.iterations).sum();
+    eprintln!(
+        "{model}: objective at most {worst:+.1e} of OpenSim's; marker errors differ by at most {:.4} mm; {:.1} steps a frame; angles (RMS, °): {}",
+        1e3 * furthest,
+        iterations as f64 / fit.frames.len() as f64,
+        angles.iter().map(|(n, d)| format!("{n} {d:.4}")).collect::<Vec<_>>().join(", ")
+    );
+}
+
+/// Root mean square difference of each rotational coordinate, degrees, largest first, those above 0.01°.
+fn angle_differences(fit: &IkFit, skeleton: &Skeleton, reference: &Reference) -> Vec<(String, f64)> {
+    let mut all = Vec::new();
+    for (k, name) in reference.coordinates.iter().enumerate() {
+        let Some(c) = skeleton.coordinate(name) else { continue };
+        if skeleton.coordinates[c.index()].motion != Motion::Rotational {
+            continue;
+        }
+        let sum: f64 = fit.q.iter().zip(&reference.q).map(|(a, b)| (a[c.index()] - b[k]).powi(2)).sum();
+        all.push((name.clone(), (sum / fit.q.len() as f64).sqrt().to_degrees()));
+    }
+    all.retain(|a| a.1 > 0.01);
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    all
+}
+
+#[test]
+fn rajagopal_walk_as_opensim() {
+    against_opensim(
+        "models/rajagopal_subject_walk_scaled_v40500.osim",
+        "trials/rajagopal_walk/markers_walk.trc",
+        "trials/rajagopal_walk/ik_opensim46_uniform.json",
+    );
+}
+
+#[test]
+fn subject4_as_opensim() {
+    against_opensim(
+        "trials/subject4/manually_scaled_stripped.osim",
+        "trials/subject4/walking1.trc",
+        "trials/subject4/ik_opensim46_manual_walking1_uniform.json",
+    );
+}
+
+#[test]
+fn gait2354_as_opensim() {
+    against_opensim(
+        "models/gait2354_subject01_scaled_v20303.osim",
+        "trials/core_gait2354/subject01_synthetic_marker_data.trc",
+        "trials/core_gait2354/ik_opensim46_accuracy1e-9.json",
+    );
+}
+
+#[test]
+fn arnold_as_opensim() {
+    against_opensim(
+        "trials/arnold_synthetic_subject01/subject01_truth_stripped.osim",
+        "trials/arnold_synthetic_subject01/markers.trc",
+        "trials/arnold_synthetic_subject01/truth_motion_opensim46_ik.json",
+    );
+}
+
+/// The built-in body, frames of a smooth movement, and where its markers are.
+fn known(frames: usize, seed: u64) -> (Skeleton, Vec<Vec<f64>>, MarkerTrial) {
+    let skeleton = default_skeleton().unwrap();
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let waves: Vec<[f64; 3]> = skeleton
+        .coordinates
+        .iter()
+        .map(|_| [rng.random_range(0.0..1.0), rng.random_range(0.5..2.0), rng.random_range(0.0..6.0)])
+        .collect();
+    let (mut poses, mut positions) = (Vec::new(), Vec::new());
+    let mut frame = Frame::new(&skeleton);
+    for f in 0..frames {
+        let t = f as f64 / 60.0;
+        let mut q: Vec<f64> = skeleton
+            .coordinates
+            .iter()
+            .zip(&waves)
+            .map(|(c, [size, rate, phase])| {
+                if c.locked {
+                    return c.default;
+                }
+                let s = 0.5 + 0.5 * size * (rate * t + phase).sin();
+                match c.range {
+                    Some([low, high]) => low + (high - low) * (0.1 + 0.8 * s),
+                    None => c.default + 0.6 * (s - 0.5),
+                }
+            })
+            .collect();
+        skeleton.resolve_couplings(&mut q);
+        let (scales, offsets) = (Scales::ones(&skeleton), Offsets::zeros(&skeleton));
+        forward(&skeleton, &scales, &offsets, &q, &skeleton.rotor_rotations(&q), &mut frame);
+        positions.extend(frame.markers.iter().map(|p| Some(*p)));
+        poses.push(q);
+    }
+    let trial = MarkerTrial {
+        names: skeleton.markers.iter().map(|m| m.name.clone()).collect(),
+        rate_hz: 60.0,
+        first_frame: 1,
+        times: (0..frames).map(|f| f as f64 / 60.0).collect(),
+        positions,
+        up: None,
+    };
+    (skeleton, poses, trial)
+}
+
+#[test]
+fn exact_markers_give_the_pose_back() {
+    let (skeleton, poses, trial) = known(40, 7);
+    let fit = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
+    for (f, frame) in fit.frames.iter().enumerate() {
+        // The descent ends where it promises less than a nanometre, squared.
+        assert!(frame.converged && frame.cost < 1e-15, "frame {f}: {:e}", frame.cost);
+    }
+    let work = &fit.q;
+    let mut told = 0;
+    for (c, coordinate) in skeleton.coordinates.iter().enumerate() {
+        let differs = |f: usize| (work[f][c] - poses[f][c]).abs();
+        let worst = (0..poses.len()).map(differs).fold(0.0, f64::max);
+        // √1e-15 m over the arm of the best marker (a centimetre at least).
+        if worst < 1e-5 {
+            told += 1;
+        } else {
+            eprintln!("{}: {worst:e}", coordinate.name);
+        }
+    }
+    // What only markers on its own axis could tell (mtp without toes, say) is allowed to differ: the built-in marker sets tell all.
+    assert_eq!(told, skeleton.coordinates.len());
+}
+
+#[test]
+fn gaps_are_gaps() {
+    let (skeleton, _, whole) = known(12, 3);
+    let mut trial = whole.clone();
+    let n = trial.names.len();
+    for f in 0..12 {
+        for m in 0..n {
+            // Frame 4 has nothing, frame 7 one marker, elsewhere every ninth is missing.
+            if f == 4 || (f == 7 && m != 5) || (m + f) % 9 == 0 {
+                trial.positions[f * n + m] = None;
+            }
+        }
+    }
+    let fit = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
+    assert_eq!(fit.q.len(), 12);
+    assert_eq!(fit.frames[4].rms(), None);
+    assert_eq!(fit.q[4], fit.q[3], "a frame without markers stays where the one before was");
+    assert!(fit.q.iter().flatten().all(|v| v.is_finite()));
+    for f in [0, 3, 5, 8, 11] {
+        assert!(fit.frames[f].cost < 1e-15, "frame {f}: {:e}", fit.frames[f].cost);
+    }
+}
+
+#[test]
+fn clamped_coordinates_stay_in_their_ranges() {
+    let (mut skeleton, poses, trial) = known(10, 11);
+    let knee = skeleton.coordinate("knee_angle_r").unwrap().index();
+    let top = poses.iter().map(|q| q[knee]).fold(f64::NEG_INFINITY, f64::max) - 0.1;
+    let low = skeleton.coordinates[knee].range.unwrap()[0];
+    skeleton.coordinates[knee].range = Some([low, top]);
+    skeleton.coordinates[knee].clamped = true;
+    let clamped = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
+    skeleton.coordinates[knee].clamped = false;
+    let free = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
+    let mut at_bound = 0;
+    for f in 0..10 {
+        assert!(clamped.q[f][knee] <= top);
+        at_bound += usize::from(clamped.q[f][knee] == top);
+        assert!(clamped.frames[f].cost >= free.frames[f].cost * (1.0 - 1e-9));
+        assert!(clamped.frames[f].converged);
+    }
+    assert!(at_bound > 0 && free.q.iter().any(|q| q[knee] > top));
+}
+
+#[test]
+fn nothing_in_common_is_an_error_that_says_so() {
+    let (skeleton, _, mut trial) = known(2, 1);
+    for name in trial.names.iter_mut().skip(2) {
+        name.insert_str(0, "other_");
+    }
+    let error = inverse_kinematics(&trial, &skeleton, None, None).unwrap_err().to_string();
+    assert!(error.contains("2 of the trial's") && error.contains("--marker-set"), "{error}");
+}
