@@ -452,6 +452,27 @@ fn a_bad_trial_is_said_to_be_and_the_others_are_written() {
     assert!(outcome["trials"][0]["reason"].as_str().unwrap().contains("two cameras"), "{}", outcome["trials"][0]);
 }
 
+/// Cameras two and a half times as far apart as they were see a giant.
+#[test]
+fn a_fit_of_nobody_is_written_as_failed() {
+    let recording = Recording::new();
+    let mut rig = calibration::read(&recording.calibration()).unwrap();
+    rig.iter_mut().for_each(|c| c.camera_from_world.translation.vector *= 2.5);
+    calibration::write_toml(&recording.calibration(), &rig).unwrap();
+    let output = recording.fit(&[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stdout(&output).contains("failed – "), "{}", stdout(&output));
+    let text = fs::read(recording.place.path().join("results/outcome.json")).unwrap();
+    let outcome: Value = serde_json::from_slice(&text).unwrap();
+    for at in [&outcome, &outcome["trials"][0]] {
+        assert_eq!((&at["status"], &at["stage"]), (&json!("failed"), &json!("sanity")));
+        assert!(
+            at["reason"].as_str().unwrap().contains("no person") && at["advice"].as_str().unwrap().len() > 10,
+            "{at}"
+        );
+    }
+}
+
 #[test]
 fn models_and_groups_that_cannot_be_read() {
     let recording = Recording::new();

@@ -6,6 +6,7 @@ pub mod description;
 mod image_size;
 pub mod keypoints;
 mod matching;
+mod mixup;
 pub mod openpose;
 pub mod people;
 mod pose2sim;
