@@ -452,6 +452,57 @@ fn a_bad_trial_is_said_to_be_and_the_others_are_written() {
     assert!(outcome["trials"][0]["reason"].as_str().unwrap().contains("two cameras"), "{}", outcome["trials"][0]);
 }
 
+/// Cameras two and a half times as far apart as they were see a giant.
+#[test]
+fn a_fit_of_nobody_is_written_as_failed() {
+    let recording = Recording::new();
+    let mut rig = calibration::read(&recording.calibration()).unwrap();
+    rig.iter_mut().for_each(|c| c.camera_from_world.translation.vector *= 2.5);
+    calibration::write_toml(&recording.calibration(), &rig).unwrap();
+    let output = recording.fit(&[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stdout(&output).contains("failed – "), "{}", stdout(&output));
+    let text = fs::read(recording.place.path().join("results/outcome.json")).unwrap();
+    let outcome: Value = serde_json::from_slice(&text).unwrap();
+    for at in [&outcome, &outcome["trials"][0]] {
+        assert_eq!((&at["status"], &at["stage"]), (&json!("failed"), &json!("sanity")));
+        assert!(
+            at["reason"].as_str().unwrap().contains("no person") && at["advice"].as_str().unwrap().len() > 10,
+            "{at}"
+        );
+    }
+}
+
+/// A body that may slide to wherever it likes, for it carries no marker and its place has no range: its deviation is infinite.
+#[test]
+fn a_fit_that_breaks_down_leaves_an_outcome() {
+    let recording = Recording::new();
+    let stick = include_str!("data/stick.xml");
+    let torso = r#"<body name="torso" pos="-0.02 0 0.1">"#;
+    assert!(stick.contains(torso));
+    let tail = r#"<body name="tail" pos="0 0 0"><joint name="tail_slide" type="slide" axis="1 0 0"/></body>"#;
+    recording.put("tail.xml", &stick.replace(torso, &format!("{torso}{tail}")));
+    // What an earlier fit left there must not be taken for this one's.
+    assert_eq!(recording.fit(&[]).status.code(), Some(0));
+    let output = recording.fit(&["--model", "session/tail.xml", "--json"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the fit failed in stage `covariance`"), "{said}");
+    let at = |name: &str| recording.place.path().join("results").join(name);
+    assert_eq!(output.stdout, fs::read(at("outcome.json")).unwrap());
+    let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for at in [&outcome, &outcome["trials"][0]] {
+        assert_eq!((&at["status"], &at["stage"]), (&json!("failed"), &json!("covariance")));
+        assert!(at["reason"].as_str().unwrap().contains("`tail_slide`"), "{at}");
+        assert!(at["advice"].as_str().unwrap().contains("lock the coordinate"), "{at}");
+    }
+    let manifest: Value = serde_json::from_slice(&fs::read(at("manifest.json")).unwrap()).unwrap();
+    assert!(manifest["inputs"].as_array().is_some_and(|inputs| inputs.len() > 2), "{manifest}");
+    let mut left: Vec<_> = fs::read_dir(at("")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["manifest.json", "outcome.json"]);
+}
+
 #[test]
 fn models_and_groups_that_cannot_be_read() {
     let recording = Recording::new();

@@ -6,6 +6,7 @@ use common::stick;
 use kinefit::fit::{FitOptions, SessionFit, Status, TrialFit, fit_session};
 use kinefit::quality::evaluate;
 use kinefit::session::{self, Detections, ReadOptions, Session, Trial};
+use kinefit::skeleton::read_model_str;
 use kinefit::synthetic::{Movement, Synthetic, SyntheticOptions, generate};
 use std::fs;
 
@@ -180,4 +181,26 @@ fn trials_that_cannot_be_read() {
     }
     let error = session::read(place.path(), &ReadOptions::default()).unwrap_err();
     assert!(error.exit_code() == 2 && error.to_string().contains("squat"), "{error}");
+}
+
+/// A wrist that slides along the forearm without end is told by its keypoint, and by nothing where that is missing.
+#[test]
+fn what_one_trial_does_not_tell_is_its_own() {
+    let stick = include_str!("data/stick.xml");
+    let wrist = r#"<site name="RWrist" pos="0 0 -0.26"/>"#;
+    assert!(stick.contains(wrist));
+    let sliding =
+        format!(r#"<body name="wrist_r"><joint name="wrist_slide" type="slide" axis="0 0 1"/>{wrist}</body>"#);
+    let skeleton = read_model_str("sliding.xml", &stick.replace(wrist, &sliding)).unwrap();
+    let mut session = two_movements(40).session;
+    let k = session.keypoints.points.iter().position(|p| p.name == "RWrist").unwrap();
+    let d = &mut session.trials[1].detections;
+    for c in 0..d.cameras {
+        (0..d.frames).for_each(|f| d.set(c, f, k, [0.0; 3]));
+    }
+    let fit = fit_session(&session, &FitOptions { skeleton: Some(skeleton), ..FitOptions::default() }).unwrap();
+    assert_ne!((fit.status, fit.trials[0].status), (Status::Failed, Status::Failed), "{}", fit.reason);
+    let failed = &fit.trials[1];
+    assert!(failed.left_out() && failed.stage.as_deref() == Some("covariance"), "{failed:?}");
+    assert!(failed.reason.contains("`wrist_slide`"), "{}", failed.reason);
 }

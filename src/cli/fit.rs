@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::fit::{FitOptions, default_scale_groups, fit_session};
 use crate::report::Provenance;
 use crate::session::{self, ReadOptions, Reading};
-use crate::skeleton::ScaleGroups;
+use crate::skeleton::{ScaleGroups, UpAxis};
 use clap::{ArgAction, Args};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -103,7 +103,14 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     options.progress = Some(console.progress());
     let fitted = fit_session(&reading.session, &options);
     console.end_progress();
-    let mut fit = fitted?;
+    let mut fit = match fitted {
+        Ok(fit) => fit,
+        Err(error) => {
+            let up = options.skeleton.as_ref().map_or(UpAxis::Y, |s| s.up);
+            let ground = session::ground_from_world(reading.session.z_up, up);
+            return Err(output.write_broken(&reading.session, &ground, error, &provenance, arguments.json)?);
+        }
+    };
     fit.timings.read = read;
     fit.timings.total += read;
     output.write(&fit, &provenance, arguments.json, console)

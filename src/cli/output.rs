@@ -3,7 +3,9 @@
 use super::console::{Console, print};
 use crate::error::{Error, Result};
 use crate::fit::{SessionFit, Status};
-use crate::report::{OutputFolder, Provenance, summary, write_all};
+use crate::report::{OutputFolder, Provenance, summary, write_all, write_broken};
+use crate::session::Session;
+use nalgebra::Rotation3;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,12 +50,38 @@ impl Output {
             console.warn(warning);
         }
         if json {
-            let path = self.folder.path().join("outcome.json");
-            print(&fs::read_to_string(&path).map_err(|e| Error::unreadable(&path, &e))?)?;
+            self.print_outcome()?;
         } else {
             print(&summary(fit, Some(self.folder.path())))?;
         }
         Ok(ExitCode::from(u8::from(fit.status == Status::Failed)))
+    }
+
+    /// Writes that a fit broke down, and gives its error back; other errors come back as they are, and nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Output`] naming the file.
+    pub fn write_broken(
+        mut self,
+        session: &Session,
+        ground_from_world: &Rotation3<f64>,
+        error: Error,
+        provenance: &Provenance,
+        json: bool,
+    ) -> Result<Error> {
+        if matches!(error, Error::Fit { .. }) {
+            write_broken(session, ground_from_world, &error, &self.folder, provenance)?;
+            self.filled = true;
+            if json {
+                self.print_outcome()?;
+            }
+        }
+        Ok(error)
+    }
+
+    fn print_outcome(&self) -> Result<()> {
+        let path = self.folder.path().join("outcome.json");
+        print(&fs::read_to_string(&path).map_err(|e| Error::unreadable(&path, &e))?)
     }
 }
 

@@ -18,5 +18,5 @@ mod verdict;
 pub use crate::session::ground_from_world;
 pub use inverse_kinematics::{IkFit, IkFrame, inverse_kinematics};
 pub use options::{FitOptions, FitProgress, Stage};
-pub use outcome::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit};
+pub use outcome::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit, undecided};
 pub use stages::{default_scale_groups, default_skeleton, fit_session};

@@ -80,6 +80,13 @@ pub struct CameraFit {
     pub stale: bool,
 }
 
+/// Whether half or more of the cameras disagree with their calibration. What is left cannot outvote them: which ones are right, keypoints do not tell. Of two
+/// cameras either may be meant.
+pub fn undecided(cameras: &[CameraFit]) -> bool {
+    let stale = cameras.iter().filter(|c| c.stale).count();
+    stale > 0 && 2 * stale >= cameras.len()
+}
+
 /// A fitted trial. Ground is the model's ground frame. One that could not be fitted has a status, a reason, and no frames.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialFit {

@@ -1,6 +1,7 @@
 //! From fitted parameters to what the user gets.
 
 use super::build::Built;
+use super::outcome::undecided;
 use super::verdict::{Verdict, verdict};
 use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Timings, TrialFit};
 use crate::camera::Camera;
@@ -73,22 +74,30 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         .collect();
     let mut cameras = camera_fits(&problem, parameters, done.uncertainty.as_ref());
     if let Some(freed) = &done.freed {
-        for (camera, free) in cameras.iter_mut().zip(camera_fits(&problem, freed, None)) {
-            camera.stale = free.stale;
-            if free.stale {
-                warnings.push(format!(
-                    "Camera {} looks stale: the keypoints would have it turned by {:.2}° and moved by {:.0} mm. Fit with refined cameras, or calibrate again.",
-                    free.name, free.rotation_change_deg, free.translation_change_mm
-                ));
-            }
-        }
+        cameras.iter_mut().zip(camera_fits(&problem, freed, None)).for_each(|(camera, free)| camera.stale = free.stale);
+        warnings.extend(camera_fits(&problem, freed, None).iter().filter(|c| c.stale).map(|c| {
+            format!(
+                "Camera {} looks stale: the keypoints would have it turned by {:.2}° and moved by {:.0} mm. Fit with refined cameras, or calibrate again.",
+                c.name, c.rotation_change_deg, c.translation_change_mm
+            )
+        }));
     } else {
-        for c in cameras.iter().filter(|c| c.stale) {
-            warnings.push(format!(
+        warnings.extend(cameras.iter().filter(|c| c.stale).map(|c| {
+            format!(
                 "Camera {}: its calibration disagrees with the keypoints; it was corrected by {:.2}° and {:.0} mm. Check whether it was moved after calibration.",
                 c.name, c.rotation_change_deg, c.translation_change_mm
-            ));
-        }
+            )
+        }));
+    }
+    if undecided(&cameras) {
+        let stale = cameras.iter().filter(|c| c.stale).count();
+        warnings.insert(
+            0,
+            format!(
+                "{stale} of {} cameras disagree with their calibration. Keypoints tell that cameras disagree, not which are right: the stale ones may be the others. Calibrate again; until then trust neither where the cameras are nor what is measured against the room.",
+                cameras.len()
+            ),
+        );
     }
     let border = problem.border();
     let sd = |at: Option<usize>| match (&done.uncertainty, at) {

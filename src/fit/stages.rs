@@ -6,6 +6,7 @@ use super::result::{Finished, session_fit, trial_figures};
 use super::verdict::{Verdict, insane_trial, with_failures};
 use super::{FitOptions, SessionFit, Stage};
 use crate::error::{Error, Result};
+use crate::math::arrow::{NonPositivePivot, Part};
 use crate::session::{Session, Trial, Unusable, trial_place};
 use crate::skeleton::{ScaleGroups, Skeleton, read_model_str};
 use crate::solve::{
@@ -195,13 +196,18 @@ fn attempt(
     run.say(Stage::Covariance, 0.9);
     let covariance = Instant::now();
     let uncertainty = match options.covariance && !run.interrupted {
-        true => Some(uncertainty(&built.problem, &parameters).map_err(|e| {
-            Error::fit(
-                "covariance",
-                e,
-                "something is neither observed nor held by a prior; give more keypoints or a narrower prior",
-            )
-        })?),
+        true => match uncertainty(&built.problem, &parameters) {
+            Ok(found) => Some(found),
+            Err(e) => {
+                let why = Unusable { problem: nothing_holds(&built.problem, &e), advice: NOTHING_HOLDS.into() };
+                // What a trial alone does not tell is that trial's.
+                if let (Part::Band(bad), 2..) = (e.place, session.trials.len()) {
+                    let failure = |i: usize| (i == bad).then(|| Verdict::unusable("covariance", &why));
+                    return Ok(Attempt::Without((0..session.trials.len()).map(failure).collect()));
+                }
+                return Err(Error::fit("covariance", why.problem, why.advice));
+            }
+        },
         false => None,
     };
     let (stage, interrupted) = (run.stage.name().to_owned(), run.interrupted);
@@ -230,6 +236,21 @@ fn attempt(
         return Ok(Attempt::Without(insane));
     }
     Ok(Attempt::Fitted(Box::new(fit)))
+}
+
+const NOTHING_HOLDS: &str = "lock the coordinate, give it a range, or give more keypoints or a narrower prior";
+
+/// Which number has no finite deviation.
+fn nothing_holds(problem: &Problem, at: &NonPositivePivot) -> String {
+    let dofs = problem.layout.dofs().max(1);
+    match at.place {
+        Part::Band(_) => {
+            let coordinate = problem.layout.coordinates[at.index % dofs];
+            let name = &problem.mechanism.skeleton().coordinates[coordinate].name;
+            format!("the coordinate `{name}` is neither observed nor held by a prior, so that it has no deviation")
+        }
+        _ => format!("something that trials share is neither observed nor held by a prior: {at}"),
+    }
 }
 
 /// Pose → subject → cameras. Returns the parameters and whether the last minimisation converged.

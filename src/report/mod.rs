@@ -35,10 +35,12 @@ pub use outcome::Outcome;
 pub use summary::summary;
 
 use crate::camera::calibration;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fit::SessionFit;
+use crate::session::Session;
 use crate::skeleton::UpAxis;
 use manifest::{Absent, FileEntry, Manifest};
+use nalgebra::Rotation3;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -99,9 +101,34 @@ pub fn write_all(fit: &SessionFit, out: &OutputFolder, provenance: &Provenance) 
     rendered.add("report.html", html::page(fit, provenance), "the fit as one page for a browser; needs no network");
     let outcome = Outcome::new(fit, &stems, started.elapsed().as_secs_f64());
     rendered.add("outcome.json", outcome.to_json(), "status, errors, scales, offsets, cameras and times, for programs");
+    place(rendered, &fit.name, out, provenance)
+}
+
+/// Writes what is to be said of a fit that broke down: `outcome.json` and `manifest.json`. Files of an earlier fit in the folder are removed, as by [`write_all`].
+///
+/// # Errors
+/// As for [`write_all`].
+pub fn write_broken(
+    session: &Session,
+    ground_from_world: &Rotation3<f64>,
+    error: &Error,
+    out: &OutputFolder,
+    provenance: &Provenance,
+) -> Result<Vec<PathBuf>> {
+    let stems = names::stems(session.trials.iter().map(|t| t.name.as_str()));
+    let outcome = Outcome::broken(session, ground_from_world, error, &stems);
+    let mut rendered = Rendered::default();
+    rendered.add("outcome.json", outcome.to_json(), "that the fit failed, where, why, and what to do; for programs");
+    let expected = stems.iter().map(|stem| format!("{stem}.mot")).chain(["model.osim".into(), "cameras.toml".into()]);
+    rendered.absent.extend(expected.map(|name| Absent { name, why: "the fit failed; outcome.json says why".into() }));
+    place(rendered, &session.name, out, provenance)
+}
+
+/// Puts rendered files and their manifest in place of what the folder held before.
+fn place(rendered: Rendered, session: &str, out: &OutputFolder, provenance: &Provenance) -> Result<Vec<PathBuf>> {
     let old = manifest::written_before(out.path());
     let Rendered { mut files, entries, absent } = rendered;
-    let manifest = Manifest::new(&fit.name, provenance, entries, absent);
+    let manifest = Manifest::new(session, provenance, entries, absent);
     files.push(NewFile { name: "manifest.json".into(), content: manifest.to_json().into_bytes() });
     out.replace_set(&files, &old)
 }

@@ -6,10 +6,12 @@
 
 use super::finite;
 use crate::camera::Camera;
+use crate::error::Error;
 use crate::fit::{CameraFit, SessionFit, Status, TrialFit};
 use crate::quality::{CameraReprojection, Reprojection};
 use crate::session::coordinates::file_unit;
-use nalgebra::UnitQuaternion;
+use crate::session::{Session, Trial};
+use nalgebra::{Rotation3, UnitQuaternion};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -191,10 +193,7 @@ impl Outcome {
             offsets_sd_mm: fit.offset_fits.iter().map(|o| (o.name.clone(), mm(&o.sd))).collect(),
             offsets_rms_mm: super::figures::offsets_rms_mm(fit),
             height_m: fit.height_m.and_then(finite),
-            ground_from_world_quat_wxyz: {
-                let q = UnitQuaternion::from_rotation_matrix(&fit.ground_from_world);
-                [q.w, q.i, q.j, q.k]
-            },
+            ground_from_world_quat_wxyz: quat_wxyz(&fit.ground_from_world),
             cameras: fit
                 .cameras
                 .iter()
@@ -210,6 +209,45 @@ impl Outcome {
             },
             iterations: fit.iterations,
             cost_history: fit.cost_history.iter().map(|c| finite(*c)).collect(),
+        }
+    }
+
+    /// What is written where a fit broke down before it gave anything: every trial failed, for the same reason.
+    pub fn broken(session: &Session, ground_from_world: &Rotation3<f64>, error: &Error, stems: &[String]) -> Self {
+        let (reason, stage, advice) = match error {
+            Error::Fit { stage, reason, advice } => (reason.clone(), Some(stage.clone()), Some(advice.clone())),
+            other => (other.to_string(), None, None),
+        };
+        let trial = |t: &Trial| {
+            let (reason, stage, advice) = match &t.unusable {
+                Some(why) => (why.problem.clone(), Some("read".into()), Some(why.advice.clone())),
+                None => (reason.clone(), stage.clone(), advice.clone()),
+            };
+            TrialFit::failed(&t.name, t.rate_hz, t.first_frame, reason, stage, advice)
+        };
+        let trials = session.trials.iter().zip(stems).map(|(t, stem)| TrialOutcome::bare(&trial(t), stem)).collect();
+        Self {
+            format: FORMAT,
+            kinefit: super::VERSION.into(),
+            session: session.name.clone(),
+            status: Status::Failed,
+            trials,
+            warnings: Vec::new(),
+            scales: BTreeMap::new(),
+            scales_sd: BTreeMap::new(),
+            body_scales: BTreeMap::new(),
+            offsets_mm: BTreeMap::new(),
+            offsets_sd_mm: BTreeMap::new(),
+            offsets_rms_mm: None,
+            height_m: None,
+            ground_from_world_quat_wxyz: quat_wxyz(ground_from_world),
+            cameras: BTreeMap::new(),
+            timing_s: Timing { read: None, initialise: None, solve: None, covariance: None, write: None, total: None },
+            iterations: 0,
+            cost_history: Vec::new(),
+            reason,
+            stage,
+            advice,
         }
     }
 
@@ -232,23 +270,37 @@ impl TrialOutcome {
         });
         let coordinates = fit.skeleton.coordinates.iter().enumerate();
         Self {
+            noise_px: noise.collect(),
+            coordinate_sd: coordinates
+                .filter_map(|(i, c)| Some((c.name.clone(), super::figures::median_sd(trial, i)? * file_unit(c.motion))))
+                .collect(),
+            ..Self::bare(trial, stem.unwrap_or(&trial.name))
+        }
+    }
+
+    /// Without what is said by the names of cameras, keypoints and coordinates.
+    fn bare(trial: &TrialFit, stem: &str) -> Self {
+        Self {
             name: trial.name.clone(),
             status: trial.status,
             reason: trial.reason.clone(),
             stage: trial.stage.clone(),
             advice: trial.advice.clone(),
-            files: stem.unwrap_or(&trial.name).clone(),
+            files: stem.into(),
             frames: trial.time.len(),
             rate_hz: finite(trial.rate_hz),
             first_frame: trial.first_frame,
             reprojection: ReprojectionOutcome::new(&trial.reprojection),
             reprojection_before: ReprojectionOutcome::new(&trial.reprojection_before),
-            noise_px: noise.collect(),
-            coordinate_sd: coordinates
-                .filter_map(|(i, c)| Some((c.name.clone(), super::figures::median_sd(trial, i)? * file_unit(c.motion))))
-                .collect(),
+            noise_px: BTreeMap::new(),
+            coordinate_sd: BTreeMap::new(),
         }
     }
+}
+
+fn quat_wxyz(rotation: &Rotation3<f64>) -> [f64; 4] {
+    let q = UnitQuaternion::from_rotation_matrix(rotation);
+    [q.w, q.i, q.j, q.k]
 }
 
 impl ReprojectionOutcome {
@@ -353,6 +405,33 @@ mod tests {
         }
         assert_eq!(v["timing_s"]["write"], 0.25);
         assert_eq!(v["iterations"], 34);
+    }
+
+    #[test]
+    fn a_fit_that_broke_down_is_an_outcome_too() {
+        let options = crate::synthetic::SyntheticOptions {
+            frames: 3,
+            movements: vec![crate::synthetic::Movement::Walk, crate::synthetic::Movement::Stand],
+            ..Default::default()
+        };
+        let body = crate::fit::default_skeleton().unwrap();
+        let groups = crate::skeleton::ScaleGroups::default_for(&body);
+        let mut session = crate::synthetic::generate(&body, &groups, &options).unwrap().session;
+        session.trials[1].unusable =
+            Some(crate::session::Unusable { problem: "torn".into(), advice: "mend it".into() });
+        let error = Error::fit("covariance", "pivot 7 is not positive", "give more keypoints");
+        let written = Outcome::broken(&session, &Rotation3::identity(), &error, &["walk".into(), "stand".into()]);
+        assert!(reads_back(&written));
+        let v: Value = serde_json::from_str(&written.to_json()).unwrap();
+        for (at, [status, reason, stage, advice]) in [
+            (&v, ["failed", "pivot 7 is not positive", "covariance", "give more keypoints"]),
+            (&v["trials"][0], ["failed", "pivot 7 is not positive", "covariance", "give more keypoints"]),
+            (&v["trials"][1], ["failed", "torn", "read", "mend it"]),
+        ] {
+            assert_eq!((&at["status"], &at["reason"]), (&Value::from(status), &Value::from(reason)));
+            assert_eq!((&at["stage"], &at["advice"]), (&Value::from(stage), &Value::from(advice)));
+        }
+        assert_eq!((&v["height_m"], &v["iterations"]), (&Value::Null, &Value::from(0)));
     }
 
     #[test]

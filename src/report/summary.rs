@@ -2,7 +2,7 @@
 
 use super::figures::{all_markers_fixed, angles, held, most_moved, offsets_rms_mm, overall, stale};
 use super::finite;
-use crate::fit::{SessionFit, Status};
+use crate::fit::{SessionFit, Status, undecided};
 use std::path::Path;
 
 /// A line of the summary.
@@ -33,6 +33,14 @@ pub fn quantity(value: Option<f64>, decimals: usize, unit: &str) -> String {
 
 fn count(n: usize, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// What to do about stale cameras where the others outvote them.
+fn stale_advice(fit: &SessionFit, them: &str) -> String {
+    match fit.cameras.iter().filter(|c| c.stale).any(held) {
+        true => "fit again with refined cameras (the default), or calibrate again".into(),
+        false => format!("recalibrate {them}, or go on with the refined cameras.toml"),
+    }
 }
 
 /// Why something ended as it did, and what to do.
@@ -80,9 +88,11 @@ pub fn lines(fit: &SessionFit) -> Vec<Line> {
     let stale = stale(fit);
     if !stale.is_empty() {
         let (what, it) = if stale.len() == 1 { ("calibration looks", "it") } else { ("calibrations look", "them") };
-        let advice = match fit.cameras.iter().filter(|c| c.stale).any(held) {
-            true => "fit again with refined cameras (the default), or calibrate again".into(),
-            false => format!("recalibrate {it}, or go on with the refined cameras.toml"),
+        let advice = match undecided(&fit.cameras) {
+            true => {
+                format!("{} of {}: keypoints cannot tell which are right; recalibrate", stale.len(), fit.cameras.len())
+            }
+            false => stale_advice(fit, it),
         };
         lines.push(Line { label: "Stale", text: format!("{}: {what} stale; {advice}", stale.join(", ")) });
     }
@@ -205,6 +215,18 @@ mod tests {
         let text = summary(&fit, None);
         assert!(!text.contains("cameras.toml"), "{text}");
         assert!(text.contains("fit again with refined cameras (the default), or calibrate again"), "{text}");
+    }
+
+    #[test]
+    fn half_of_the_cameras_stale_leave_it_open_which_are_right() {
+        let mut fit = sample::session();
+        let said = "2 of 4: keypoints cannot tell which are right; recalibrate";
+        assert!(!summary(&fit, None).contains("cannot tell"));
+        fit.cameras[0].stale = true;
+        let text = summary(&fit, None);
+        assert!(text.contains(said) && text.contains("cam01, cam03") && text.lines().count() <= 9, "{text}");
+        fit.cameras.truncate(2);
+        assert!(summary(&fit, None).contains("1 of 2: keypoints cannot tell"));
     }
 
     #[test]

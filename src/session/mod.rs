@@ -9,6 +9,7 @@ mod image_size;
 pub mod keypoints;
 pub mod markers;
 mod matching;
+mod mixup;
 pub mod openpose;
 pub mod people;
 mod pose2sim;

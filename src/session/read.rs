@@ -4,7 +4,8 @@ use super::description::{self, Description, TrialDescription, Up, check_rate};
 use super::openpose::{self, Folder};
 use super::people::{self, Association, Sightings};
 use super::{
-    Detections, KeypointSet, Person, Session, Trial, Unusable, confidence, image_size, keypoints, pose2sim, trial_place,
+    Detections, KeypointSet, Person, Session, Trial, Unusable, confidence, image_size, keypoints, mixup, pose2sim,
+    trial_place,
 };
 use crate::camera::{Rig, calibration};
 use crate::error::{Error, Result};
@@ -178,6 +179,7 @@ fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<
         .into_iter()
         .map(|mut folder| frames.clone().map(|frame| folder.frames.remove(&frame).unwrap_or_default()).collect())
         .collect();
+    mixup::check(rig, &cameras, &trial.poses, &place)?;
     let sightings = Sightings { keypoints: set.points.len(), frames: count, cameras };
     let (detections, association) = people::associate(rig, &sightings, trial.person.unwrap_or(0), &place)?;
     log(trial, rig, count, &association);
