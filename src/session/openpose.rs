@@ -113,6 +113,14 @@ fn read_file(path: &Path) -> Result<Vec<Array>> {
     parse(&text::bytes(path)?, path)
 }
 
+/// The people in the bytes of one file, of any number of points, in the file's order; confidences as written. `path` names it in errors.
+///
+/// # Errors
+/// What is not JSON of OpenPose's form or is cut off, with its line and column.
+pub fn read_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<Person>> {
+    Ok(parse(bytes, path)?.into_iter().map(|person| person.points).collect())
+}
+
 fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Array>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.trim_ascii_start().starts_with(b"[") {

@@ -2,6 +2,8 @@
 
 use super::{Skeleton, mjcf, osim, xml};
 use crate::{Error, Result};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// Larger than any model.
@@ -35,15 +37,14 @@ pub fn read_model_str(label: &str, text: &str) -> Result<Skeleton> {
 
 /// A whole file as text, UTF-8.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
-    let length = std::fs::metadata(path).map_err(|e| Error::unreadable(path, &e))?.len();
-    if length > LARGEST_FILE {
-        return Err(Error::file(
-            path,
-            format_args!("the file has {length} bytes, more than any model"),
-            "check the name",
-        ));
+    let file = File::open(path).map_err(|e| Error::unreadable(path, &e))?;
+    let mut bytes = Vec::new();
+    // What is no plain file may say that it is empty, and never end.
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|e| Error::unreadable(path, &e))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        let problem = format_args!("the file has more than {LARGEST_FILE} bytes: more than any model");
+        return Err(Error::file(path, problem, "check the name"));
     }
-    let bytes = std::fs::read(path).map_err(|e| Error::unreadable(path, &e))?;
     Ok(with_plain_comments(decoded(bytes)))
 }
 

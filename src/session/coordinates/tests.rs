@@ -133,7 +133,7 @@ fn written_tables_read_back() {
         let t = CoordinateTable {
             names: vec!["a".into(), "b".into()],
             times: vec![-0.1, 1.0 / 3.0],
-            values: vec![Some(1.0), Some(-2.5e-3), Some(1234.567_890_123), Some(0.0)],
+            values: vec![Some(1.0), Some(-2.5e-3), Some(1_234.567_890_123), Some(0.0)],
             in_degrees,
         };
         let read = table(&t.to_mot("b.mot").unwrap());

@@ -7,17 +7,19 @@ use std::path::Path;
 
 /// Includes within includes.
 const DEEPEST: usize = 20;
+/// Includes in all: files that include others twice each would double them at every depth.
+const MOST: usize = 1000;
 /// Of the text with everything included.
 const LONGEST: usize = 512 << 20;
 
 /// The text with all includes expanded, and whether there were any.
 pub(super) fn expand(label: &str, text: &str) -> Result<(String, bool)> {
     let folder = Path::new(label).parent().map(Path::to_path_buf).unwrap_or_default();
-    let expanded = expand_in(label, text, &folder, 0)?;
+    let expanded = expand_in(label, text, &folder, 0, &mut 0)?;
     Ok(expanded.map_or_else(|| (text.to_owned(), false), |t| (t, true)))
 }
 
-fn expand_in(label: &str, text: &str, folder: &Path, depth: usize) -> Result<Option<String>> {
+fn expand_in(label: &str, text: &str, folder: &Path, depth: usize, count: &mut usize) -> Result<Option<String>> {
     let document = xml::parse(label, text)?;
     let source = xml::Source { label, document: &document };
     let mut replacements: Vec<(Range<usize>, String)> = Vec::new();
@@ -32,13 +34,17 @@ fn expand_in(label: &str, text: &str, folder: &Path, depth: usize) -> Result<Opt
         if depth >= DEEPEST {
             return Err(source.error(node, "files include each other in a circle", "remove one of the includes"));
         }
+        *count += 1;
+        if *count > MOST {
+            return Err(source.error(node, format_args!("more than {MOST} includes"), "include each file once"));
+        }
         let path = folder.join(file);
         let included = read_text(&path).map_err(|e| {
             source.error(node, format_args!("it includes a file that cannot be used: {e}"), "check the name")
         })?;
         let name = path.display().to_string();
         let content = inner(&name, &included)?;
-        let content = expand_in(&name, &content, folder, depth + 1)?.unwrap_or(content);
+        let content = expand_in(&name, &content, folder, depth + 1, count)?.unwrap_or(content);
         // `inner` gives the content a root of its own, to be parsed; it is taken off again here.
         let content = content.strip_prefix(ROOT.0).and_then(|c| c.strip_suffix(ROOT.1)).unwrap_or(&content).to_owned();
         length += content.len();
@@ -72,4 +78,23 @@ fn inner(label: &str, text: &str) -> Result<String> {
         _ => "",
     };
     Ok(format!("{}{content}{}", ROOT.0, ROOT.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn includes_that_double_at_every_depth_are_refused() {
+        let place = tempfile::tempdir().unwrap();
+        for i in 0..18 {
+            let next = format!("<include file=\"{}.xml\"/>", i + 1);
+            std::fs::write(place.path().join(format!("{i}.xml")), format!("<mujoco>{next}{next}</mujoco>")).unwrap();
+        }
+        std::fs::write(place.path().join("18.xml"), "<mujoco/>").unwrap();
+        let label = place.path().join("top.xml").display().to_string();
+        let error = expand(&label, "<mujoco><include file=\"0.xml\"/></mujoco>").unwrap_err().to_string();
+        assert!(error.contains("more than 1000 includes"), "{error}");
+        assert!(expand(&label, "<mujoco><include file=\"12.xml\"/></mujoco>").is_ok());
+    }
 }
