@@ -2,6 +2,7 @@
 
 use super::console::print;
 use super::model::ModelArguments;
+use super::output::place;
 use crate::error::{Error, Result};
 use crate::kinematics::{Frame, forward};
 use crate::report::OutputFolder;
@@ -9,7 +10,6 @@ use crate::skeleton::{Offsets, Scales, Skeleton};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -105,14 +105,7 @@ fn read(path: &Path) -> Result<Input> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    let name = path.file_name().and_then(OsStr::to_str).ok_or_else(|| {
-        Error::input(
-            "--out",
-            format_args!("`{}` is no name of a file", path.display()),
-            "name a file, such as out.json",
-        )
-    })?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (folder, name) = place(path)?;
     OutputFolder::open(folder)?.write(name, text.as_bytes())?;
     Ok(())
 }

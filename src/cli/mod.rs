@@ -5,6 +5,7 @@
 //! Ctrl-C.
 
 mod console;
+mod convert;
 mod demo;
 mod evaluate;
 mod fit;
@@ -42,6 +43,7 @@ enum Command {
     Demo(demo::Arguments),
     Ik(ik::Arguments),
     Fk(fk::Arguments),
+    Convert(convert::Arguments),
     Synth(synth::Arguments),
     Evaluate(evaluate::Arguments),
 }
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments, &console),
         Command::Ik(arguments) => ik::run(arguments, &console),
         Command::Fk(arguments) => fk::run(arguments),
+        Command::Convert(arguments) => convert::run(arguments),
         Command::Synth(arguments) => synth::run(arguments, &console),
         Command::Evaluate(arguments) => evaluate::run(arguments),
     };

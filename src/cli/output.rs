@@ -6,6 +6,7 @@ use crate::fit::{SessionFit, Status};
 use crate::report::{OutputFolder, Provenance, summary, write_all, write_broken};
 use crate::session::Session;
 use nalgebra::Rotation3;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -94,6 +95,15 @@ impl Drop for Output {
             }
         }
     }
+}
+
+/// Folder and name of a file that is to be written.
+pub(super) fn place(path: &Path) -> Result<(&Path, &str)> {
+    let name = path
+        .file_name()
+        .and_then(OsStr::to_str)
+        .ok_or_else(|| Error::input(path.display(), "is no name of a file", "name a file, such as out.json"))?;
+    Ok((path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")), name))
 }
 
 /// The command as typed.

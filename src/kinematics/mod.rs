@@ -10,8 +10,10 @@
 //! so the Jacobian of all markers is one twist per degree of freedom, whatever the number of markers (Featherstone 2008,
 //! *Rigid Body Dynamics Algorithms*, §6: the composite-rigid-body idea, with information in the place of inertia).
 
+mod compare;
 mod forward;
 mod mechanism;
 
+pub use compare::{Comparison, compare};
 pub use forward::{Frame, forward};
 pub use mechanism::{Column, FrameDerivatives, Mechanism};

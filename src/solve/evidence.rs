@@ -12,7 +12,7 @@ use super::linearise::{Workspace, linearise_in};
 use super::problem::{Free, Parameters, Problem};
 use crate::residual::reprojection::Observation;
 use crate::residual::smoothness;
-use crate::skeleton::Motion;
+use crate::skeleton::{GROUND, Motion, Operation};
 use crate::trajectory::{LocalTrajectory, Trajectory};
 use rayon::prelude::*;
 
@@ -133,9 +133,14 @@ pub fn update_smoothness(problem: &mut Problem, parameters: &Parameters, prior: 
         // A gamma prior worth `smoothness_weight` differences of the starting variance.
         (determined + options.smoothness_weight) / (squares + options.smoothness_weight / prior)
     };
-    for j in 0..layout.scalars() {
-        let share = problem.smoothness_share(j);
-        problem.hyper.smoothness[j] = share * estimate(old[j], rank, traces[j], squares[j], prior[j] / share);
+    for dofs in problem.alike(layout.scalars()) {
+        let (share, first) = (problem.smoothness_share(dofs[0]), dofs[0]);
+        let over = |values: &[f64]| dofs.iter().map(|&j| values[j]).sum::<f64>();
+        let rank = dofs.len() as f64 * rank;
+        let lambda = share * estimate(old[first], rank, over(&traces), over(&squares), prior[first] / share);
+        for &j in &dofs {
+            problem.hyper.smoothness[j] = lambda;
+        }
     }
     for &at in &layout.rotors {
         let trace: f64 = traces[at..at + 3].iter().sum();
@@ -165,6 +170,26 @@ pub struct PixelResidual {
 }
 
 impl Problem {
+    /// The first `scalars` degrees of freedom, those together that have one smoothness: the slides of a body on ground, which are one displacement by its
+    /// components, and must not be told apart by where the world's axes happen to point.
+    fn alike(&self, scalars: usize) -> Vec<Vec<usize>> {
+        let skeleton = self.mechanism.skeleton();
+        let mut of_body = vec![Vec::new(); skeleton.bodies.len()];
+        let mut pooled = vec![false; scalars];
+        for (b, body) in skeleton.bodies.iter().enumerate().filter(|(b, body)| *b > 0 && body.parent == GROUND) {
+            for operation in &skeleton.operations[body.operations.clone()] {
+                if let Operation::TranslateAlong { coordinate: Some(c), scaled_by: None, .. } = operation {
+                    if let Some(j) = self.mechanism.dof_of(*c).filter(|&j| j < scalars && !pooled[j]) {
+                        pooled[j] = true;
+                        of_body[b].push(j);
+                    }
+                }
+            }
+        }
+        let single = (0..scalars).filter(|&j| !pooled[j]).map(|j| vec![j]);
+        single.chain(of_body.into_iter().filter(|dofs| !dofs.is_empty())).collect()
+    }
+
     /// The share of the estimated smoothness that a degree of freedom gets. Positions are in metres: a penalty worth one observation per control would, over a long trial, reward
     /// a smaller world more than any calibration can resist, while keypoints hold positions well without it.
     pub fn smoothness_share(&self, dof: usize) -> f64 {

@@ -49,9 +49,13 @@ pub struct IkWorkspace {
     body_information: Vec<SpatialInformation>,
     body_gradient: Vec<Vector6<f64>>,
     hessian: Vec<f64>,
+    /// Those of the pose itself, while a candidate's are made.
+    hessian_here: Vec<f64>,
+    gradient_here: Vec<f64>,
     factor: Vec<f64>,
     gradient: Vec<f64>,
     step: Vec<f64>,
+    held: Vec<bool>,
     candidate: Pose,
     cholesky: dense::CholeskyWorkspace,
 }
@@ -116,9 +120,12 @@ impl<'a> InverseKinematics<'a> {
             body_information: vec![SpatialInformation::zeros(); bodies],
             body_gradient: vec![Vector6::zeros(); bodies],
             hessian: vec![0.0; n * n],
+            hessian_here: vec![0.0; n * n],
+            gradient_here: vec![0.0; n],
             factor: vec![0.0; n * n],
             gradient: vec![0.0; n],
             step: vec![0.0; n],
+            held: vec![false; n],
             candidate: self.layout.default_pose(),
             cholesky: dense::CholeskyWorkspace::new(n),
         }
@@ -139,31 +146,30 @@ impl<'a> InverseKinematics<'a> {
                 *q = q.clamp(low, high);
             }
         }
-        let n = self.layout.dofs();
         let mut cost = self.linearise(points, goals, pose, work);
         let (mut damping, mut growth) = (1e-9, 4.0);
         for iterations in 1..=MAX_ITERATIONS {
-            let predicted = match self.step(pose, damping, work) {
-                Some(predicted) => predicted,
-                None => f64::NAN,
-            };
+            let predicted = self.step(pose, damping, work).unwrap_or(f64::NAN);
             if predicted < RELATIVE_DECREASE * cost + ABSOLUTE_DECREASE {
                 return IkOutcome { cost, iterations, converged: damping < 1.0 };
             }
             let mut accepted = false;
             if predicted.is_finite() {
-                let before = (work.hessian.clone(), work.gradient.clone());
-                let candidate = work.candidate.clone();
+                std::mem::swap(&mut work.hessian, &mut work.hessian_here);
+                std::mem::swap(&mut work.gradient, &mut work.gradient_here);
+                let candidate = std::mem::take(&mut work.candidate);
                 let new = self.linearise(points, goals, &candidate, work);
+                work.candidate = candidate;
                 let ratio = (cost - new) / predicted;
                 accepted = new.is_finite() && ratio > 1e-4;
                 if accepted {
-                    pose.clone_from(&candidate);
+                    pose.clone_from(&work.candidate);
                     cost = new;
                     damping = (damping * (1.0 - (2.0 * ratio - 1.0).powi(3)).clamp(1.0 / 9.0, 2.0)).max(1e-12);
                     growth = 4.0;
                 } else {
-                    (work.hessian, work.gradient) = before;
+                    std::mem::swap(&mut work.hessian, &mut work.hessian_here);
+                    std::mem::swap(&mut work.gradient, &mut work.gradient_here);
                 }
             }
             if !accepted {
@@ -174,7 +180,6 @@ impl<'a> InverseKinematics<'a> {
                     return IkOutcome { cost, iterations, converged: true };
                 }
             }
-            debug_assert_eq!(work.gradient.len(), n);
         }
         IkOutcome { cost, iterations: MAX_ITERATIONS, converged: false }
     }
@@ -291,22 +296,19 @@ impl<'a> InverseKinematics<'a> {
     /// The damped step within the bounds, as `work.candidate`, and the decrease that the quadratic model promises for it.
     fn step(&self, pose: &Pose, damping: f64, work: &mut IkWorkspace) -> Option<f64> {
         let n = self.layout.dofs();
-        let held: Vec<bool> = (0..n)
-            .map(|j| match self.bounds.get(j) {
-                Some(Some([low, high])) => {
-                    let (q, g) = (pose.q[self.layout.coordinates[j]], work.gradient[j]);
-                    (q <= *low && g > 0.0) || (q >= *high && g < 0.0)
-                }
-                _ => false,
-            })
-            .collect();
+        for (j, bounds) in self.bounds.iter().enumerate() {
+            work.held[j] = bounds.is_some_and(|[low, high]| {
+                let (q, g) = (pose.q[self.layout.coordinates[j]], work.gradient[j]);
+                (q <= low && g > 0.0) || (q >= high && g < 0.0)
+            });
+        }
         work.factor.copy_from_slice(&work.hessian);
         let largest = (0..n).map(|j| work.hessian[j * n + j]).fold(0.0, f64::max);
         for j in 0..n {
             work.step[j] = -work.gradient[j];
             // What no marker tells stays where it is.
             work.factor[j * n + j] += damping * work.hessian[j * n + j] + 1e-14 * largest + f64::MIN_POSITIVE;
-            if held[j] {
+            if work.held[j] {
                 work.step[j] = 0.0;
                 for i in 0..n {
                     work.factor[i * n + j] = 0.0;

@@ -11,7 +11,7 @@ pub use bspline::{BSpline, Layout};
 use nalgebra::{Matrix3, Rotation3};
 
 /// The pose at one time, as forward kinematics wants it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pose {
     /// One value per coordinate, file order; those of rotors and of dependent coordinates are not set.
     pub q: Vec<f64>,
