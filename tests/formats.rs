@@ -327,7 +327,7 @@ fn trc_mistakes_name_line_and_both_counts() {
 }
 
 /// Where a line ends the rest may be gone unnoticed, unless the header tells; that is a warning, because headers lie. So may be the end of the very last
-/// number, here a NaN.
+/// number.
 #[test]
 fn a_trc_cut_anywhere_is_an_error_or_has_whole_lines() {
     let whole = trc::read("a.trc", SMALL).unwrap();
@@ -335,8 +335,9 @@ fn a_trc_cut_anywhere_is_an_error_or_has_whole_lines() {
         match trc::read("a.trc", &SMALL[..length]) {
             Ok(trial) => {
                 let last = SMALL[..length].rsplit('\n').next().unwrap();
-                let at_an_end = last.is_empty() || (trial == whole && last.split('\t').count() == 8);
-                assert!(at_an_end && trial.positions[..] == whole.positions[..trial.positions.len()], "{length}");
+                assert!(last.is_empty() || (trial.frames() == 3 && last.split('\t').count() == 8), "{length}");
+                let sure = trial.positions.len() - usize::from(!last.is_empty());
+                assert_eq!(trial.positions[..sure], whole.positions[..sure], "{length}");
             }
             Err(error) => assert!(error.to_string().starts_with("a.trc"), "{error}"),
         }
