@@ -243,7 +243,28 @@ pub fn to_text(trial: &MarkerTrial, file: &str) -> Result<String> {
                 None => out.push_str("\t\t\t"),
             }
         }
+        // OpenSim does not count an empty cell that ends its line.
+        if trial.frame(i).last().is_some_and(Option::is_none) {
+            out.push('\t');
+        }
         out.push('\n');
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sample;
+    use super::*;
+
+    /// OpenSim 4.6 counts one column too few without the last tab.
+    #[test]
+    fn a_missing_last_marker_leaves_its_cells() {
+        let text = to_text(&sample(), "a.trc").unwrap();
+        let rows: Vec<&str> = text.lines().skip(6).collect();
+        // Number, time, three markers; the first row misses the first, the last the last.
+        assert_eq!(rows.iter().map(|row| row.split('\t').count()).collect::<Vec<_>>(), [11, 11, 11, 12]);
+        assert!(rows[0].starts_with("11\t0.200000000000\t\t\t\t0.1") && rows[3].ends_with("\t\t\t\t"), "{text}");
+        assert_eq!(read("a.trc", &text).unwrap().get(3, 2), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! Marker trials as `.c3d`: the points of the file, not its analogue channels.
 //!
-//! A header of 512 bytes, a section of parameters ([`parameters`]), then the frames: for each its points, four numbers each, and its analogue
-//! samples, which are skipped. Numbers are floats or integers times a scale, of any of the three processors ([`binary`]). A point whose
+//! A header of 512 bytes, a section of parameters (`parameters`), then the frames: for each its points, four numbers each, and its analogue
+//! samples, which are skipped. Numbers are floats or integers times a scale, of any of the three processors (`binary`). A point whose
 //! fourth number, the residual, is negative is missing, and so is one that is no number. Layout: *The C3D File Format User Guide*, Motion
 //! Lab Systems.
 //!
