@@ -3,7 +3,7 @@
 use kinefit::fit::{IkFit, default_skeleton, inverse_kinematics};
 use kinefit::kinematics::{Frame, forward};
 use kinefit::session::markers::{self, MarkerTrial};
-use kinefit::session::tasks::{IkTasks, MarkerTask};
+use kinefit::session::tasks::{CoordinateTask, IkTasks, MarkerTask, Target};
 use kinefit::skeleton::{Motion, Offsets, Scales, Skeleton, read_model};
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
@@ -259,4 +259,71 @@ fn nothing_in_common_is_an_error_that_says_so() {
     }
     let error = inverse_kinematics(&trial, &skeleton, None, None).unwrap_err().to_string();
     assert!(error.contains("2 of the trial's") && error.contains("--marker-set"), "{error}");
+}
+
+#[test]
+fn a_bad_frame_spoils_no_other() {
+    let (skeleton, _, trial) = known(12, 5);
+    let whole = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
+    let n = trial.names.len();
+    for wrong in [3.0, 50.0, 5000.0] {
+        let mut bad = trial.clone();
+        for m in (0..n).step_by(7) {
+            bad.positions[4 * n + m].as_mut().unwrap().x += wrong;
+        }
+        let fit = inverse_kinematics(&bad, &skeleton, None, None).unwrap();
+        for f in (0..12).filter(|f| *f != 4) {
+            assert!(
+                fit.frames[f].converged && fit.frames[f].cost < 1e-15,
+                "{wrong} m, frame {f}: {:?}",
+                fit.frames[f].cost
+            );
+        }
+        assert!(fit.q.iter().flatten().all(|v| v.is_finite()) && fit.q.len() == whole.q.len());
+    }
+}
+
+#[test]
+fn absurd_tasks_end_and_say_so() {
+    let (skeleton, _, trial) = known(3, 9);
+    let tasks = |coordinate: &str, weight: f64, value: f64| IkTasks {
+        markers: trial.names.iter().map(|n| MarkerTask { name: n.clone(), apply: true, weight: 1.0 }).collect(),
+        coordinates: vec![CoordinateTask {
+            name: coordinate.into(),
+            apply: true,
+            weight,
+            target: Target::Manual(value),
+        }],
+    };
+    for (weight, value) in [(1.0, 1e200), (1e308, 50.0), (1.0, 1e9), (1e-300, 1.0)] {
+        for coordinate in ["knee_angle_r", "pelvis_rotation", "pelvis_tx"] {
+            let fit = inverse_kinematics(&trial, &skeleton, Some(&tasks(coordinate, weight, value)), None).unwrap();
+            assert!(fit.frames.iter().all(|f| f.cost.is_finite() || !f.converged), "{coordinate} {weight} {value}");
+        }
+    }
+    // A goal that nothing can reach takes nothing from the markers.
+    let mut locked = skeleton.clone();
+    let knee = locked.coordinate("knee_angle_r").unwrap().index();
+    locked.coordinates[knee].locked = true;
+    let at = |weight: f64| {
+        let fit = inverse_kinematics(&trial, &locked, Some(&tasks("knee_angle_r", weight, 1.0)), None).unwrap();
+        fit.frames.iter().map(|f| f.rms().unwrap()).collect::<Vec<_>>()
+    };
+    for (light, heavy) in at(1e-9).iter().zip(at(1e5)) {
+        // The stop rule leaves 1e-9 of the markers' objective, and the rounding of 1e5 leaves 1e-10 m² of it.
+        assert!((light - heavy).abs() < 1e-4 * light + 2e-5, "{light} {heavy}");
+    }
+}
+
+#[test]
+fn kilometres_and_nothing_at_all_are_errors() {
+    let (skeleton, _, trial) = known(2, 1);
+    let mut far = trial.clone();
+    far.positions[5] = Some(nalgebra::Vector3::new(1e7, 0.0, 0.0));
+    let error = inverse_kinematics(&far, &skeleton, None, None).unwrap_err().to_string();
+    assert!(error.contains(&trial.names[5]) && error.contains("unit"), "{error}");
+    let mut none = trial.clone();
+    none.positions.fill(None);
+    let error = inverse_kinematics(&none, &skeleton, None, None).unwrap_err().to_string();
+    assert!(error.contains("no frame holds any marker"), "{error}");
 }

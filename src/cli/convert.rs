@@ -1,4 +1,4 @@
-//! `kinefit convert`: models and marker trials from one format to another, with proof.
+//! `kinefit convert`: models and marker trials from one format to another; models with proof.
 
 use super::console::print;
 use super::model::ModelArguments;
@@ -6,8 +6,9 @@ use super::output::place;
 use crate::error::{Error, Result};
 use crate::kinematics::compare;
 use crate::report::OutputFolder;
+use crate::session::ground_from_world;
 use crate::session::markers::{self, c3d, trc};
-use crate::skeleton::{Offsets, Scales, read_model_str, write_mjcf, write_osim};
+use crate::skeleton::{Offsets, Scales, UpAxis, read_model_str, write_mjcf, write_osim};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ const SEED: u64 = 1;
 /// A converted model must put markers where the original does to this, metres: a thousandth of what joint frames are known to, and far above rounding.
 const AGREEMENT_M: f64 = 1e-9;
 
-/// Convert a model (.osim, .xml) or a marker trial (.trc, .c3d) and show that nothing moved
+/// Convert a model (.osim, .xml), showing that nothing moved, or a marker trial (.trc, .c3d)
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct Arguments {
@@ -46,6 +47,9 @@ fn ending(path: &Path) -> String {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.to.canonicalize().is_ok_and(|to| arguments.from.canonicalize().is_ok_and(|from| from == to)) {
+        return Err(Error::input(arguments.to.display(), "is what is to be converted", "give the result another name"));
+    }
     match (ending(&arguments.from).as_str(), ending(&arguments.to).as_str()) {
         ("osim" | "xml" | "mjcf", to @ ("osim" | "xml" | "mjcf")) => model(arguments, to == "osim"),
         ("trc" | "c3d", to @ ("trc" | "c3d")) => trial(arguments, to == "trc"),
@@ -76,9 +80,11 @@ fn model(arguments: &Arguments, to_osim: bool) -> Result<ExitCode> {
     }
     let (folder, name) = place(&arguments.to)?;
     OutputFolder::open(folder)?.write(name, text.as_bytes())?;
-    let difference = found.largest_marker_m.as_ref().map_or("there are none".into(), |(d, name)| {
-        format!("at most {d:.1e} m from where the original has them ({name})")
-    });
+    let difference = match &found.largest_marker_m {
+        None => "there are none".into(),
+        Some((0.0, _)) => "exactly where the original has them".into(),
+        Some((d, name)) => format!("at most {d:.1e} m from where the original has them ({name})"),
+    };
     let mut said = format!(
         "Wrote    {label}\nMarkers  {} compared in {} poses of {} coordinates: {difference}\n",
         found.markers, found.poses, found.coordinates
@@ -91,18 +97,29 @@ fn model(arguments: &Arguments, to_osim: bool) -> Result<ExitCode> {
 }
 
 fn trial(arguments: &Arguments, to_trc: bool) -> Result<ExitCode> {
-    let trial = markers::read(&arguments.from)?;
+    if !arguments.marker_set.is_empty() {
+        return Err(Error::input("--marker-set", "is for models, and this is a marker trial", "leave it out"));
+    }
+    let mut trial = markers::read(&arguments.from)?;
+    let turned = to_trc && trial.up == Some(UpAxis::Z);
+    if turned {
+        // A TRC has no place to say which axis is up, and Y is what everybody takes for it.
+        let turn = ground_from_world(true, UpAxis::Y);
+        trial.positions.iter_mut().flatten().for_each(|p| *p = turn * *p);
+        trial.up = None;
+    }
     let (folder, name) = place(&arguments.to)?;
     let label = arguments.to.display().to_string();
     let content = if to_trc { trc::to_text(&trial, name)?.into_bytes() } else { c3d::to_bytes(&trial, &label)? };
     OutputFolder::open(folder)?.write(name, &content)?;
     let missing = trial.positions.iter().filter(|p| p.is_none()).count();
     print(&format!(
-        "Wrote    {label}: {} frames of {} markers at {} Hz, {missing} of {} positions missing\n",
+        "Wrote    {label}: {} frames of {} markers at {} Hz, {missing} of {} positions missing{}\n",
         trial.frames(),
         trial.names.len(),
         trial.rate_hz,
-        trial.positions.len()
+        trial.positions.len(),
+        if turned { "; turned from Z up to Y up, (x, y, z) now (y, z, x)" } else { "" }
     ))?;
     Ok(ExitCode::SUCCESS)
 }

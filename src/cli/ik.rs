@@ -4,7 +4,7 @@ use super::console::{Console, print};
 use super::model::ModelArguments;
 use crate::error::{Error, Result};
 use crate::fit::inverse_kinematics;
-use crate::report::{OutputFolder, ik_files, ik_summary};
+use crate::report::{IkSummary, OutputFolder, ik_files, ik_summary};
 use crate::session::{coordinates, markers, tasks};
 use clap::Args;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ const EXAMPLE: &str = "\
 Example:
   kinefit ik --model scaled.osim --markers walk.trc --tasks ik_tasks.xml --independent-frames --out results
 
-Without --tasks all markers weigh the same. In the output folder: walk.mot (coordinates, degrees), walk.trc (the model's
-markers), walk_errors.csv (distance of every marker in every frame, metres) and walk.ik.json (figures of the trial).";
+Without --tasks all markers weigh the same. In the output folder: walk_ik.mot (coordinates, degrees), walk_ik.trc (the
+model's markers), walk_ik_errors.csv (distance of every marker in every frame, metres) and walk_ik.json (figures).";
 
 /// Find the poses that bring a model's markers to measured ones
 #[derive(Debug, Args)]
@@ -54,12 +54,11 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     if trial.frames() == 0 {
         return Err(Error::file(&arguments.markers, "holds no frames", "export the trial again"));
     }
-    let folder = OutputFolder::open(&arguments.out)?;
     let begun = Instant::now();
     let fit = inverse_kinematics(&trial, &skeleton, tasks.as_ref(), coordinates.as_ref())?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let summary = ik_summary(&fit, &trial, &skeleton);
-    folder.write_set(&ik_files(&fit, &trial, &skeleton, &name)?)?;
+    let seconds = begun.elapsed().as_secs_f64() / trial.frames() as f64;
+    let summary = IkSummary { seconds_per_frame: Some(seconds), ..ik_summary(&fit, &trial, &skeleton) };
+    OutputFolder::open(&arguments.out)?.write_set(&ik_files(&fit, &trial, &skeleton, &name)?)?;
     let list = |names: &[String]| names.join(", ");
     if !summary.not_in_model.is_empty() {
         console.warn(&format!(
@@ -71,10 +70,11 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     if !summary.not_in_trial.is_empty() {
         console.warn(&format!("The trial lacks markers of the model: {}.", list(&summary.not_in_trial)));
     }
+    let code = ExitCode::from(u8::from(summary.status == "failed"));
     if arguments.json {
         // Plain structs with text keys, written to memory: nothing here can fail.
         print(&(serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n"))?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code);
     }
     let mm = |x: f64| format!("{:.2} mm", 1e3 * x);
     let mut text = format!(
@@ -82,13 +82,13 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         summary.frames,
         summary.markers.len(),
         skeleton.name,
-        1e6 * seconds / summary.frames as f64
+        1e6 * seconds
     );
     match summary.not_converged.len() {
         0 => text += "Result   converged in every frame\n",
         n => {
             text +=
-                &format!("Result   {n} frames were given up before convergence; they are listed in {name}.ik.json\n")
+                &format!("Result   {n} frames were given up before convergence; they are listed in {name}_ik.json\n")
         }
     }
     if let (Some(rms), Some(largest)) = (summary.rms_m, &summary.largest) {
@@ -102,5 +102,5 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     }
     text += &format!("Files    {}\n", arguments.out.display());
     print(&text)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }

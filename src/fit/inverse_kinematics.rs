@@ -8,17 +8,22 @@ use crate::session::ground_from_world;
 use crate::session::markers::MarkerTrial;
 use crate::session::tasks::{IkTasks, Target};
 use crate::skeleton::{MarkerId, Offsets, ScaleGroups, Scales, Skeleton, UpAxis};
-use crate::solve::{CoordinateGoal, InverseKinematics};
+use crate::solve::{CoordinateGoal, IkOutcome, InverseKinematics};
 use crate::trajectory::Pose;
-use nalgebra::Vector3;
+use nalgebra::{Rotation3, Vector3};
 
 /// Fewest markers of a frame that a first pose can be laid onto.
 const MIN_POINTS: usize = 3;
 
-/// A frame whose objective is this many times that of the frame before is tried again from a fresh start,
+/// A frame whose objective is this many times that of the last good one is tried again from other starts,
 const SUSPICIOUS: f64 = 4.0;
-/// if it is also larger than this, m².
-const WORTH_A_RETRY: f64 = 1e-4;
+/// if it is also larger than this, m²: a millimetre.
+const WORTH_A_RETRY: f64 = 1e-6;
+/// After so many such frames in a row their level is taken for what the markers are worth now.
+const NEW_LEVEL: usize = 10;
+
+/// Markers further from the origin than this are in another unit or no markers, metres.
+const FURTHEST: f64 = 1e4;
 
 /// Poses of a trial.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +38,7 @@ pub struct IkFit {
     pub not_in_trial: Vec<String>,
     /// Coordinates of every frame, file order, radians and metres; dependent and locked ones too, angles without jumps by whole turns.
     pub q: Vec<Vec<f64>>,
-    /// Positions of all markers of the model in every frame, metres in ground.
+    /// Where the model has each followed marker, in every frame, metres in ground.
     pub positions: Vec<Vec<Vector3<f64>>>,
     /// Figures of every frame.
     pub frames: Vec<IkFrame>,
@@ -66,11 +71,12 @@ impl IkFrame {
     }
 }
 
-/// Fits the pose of every frame to the trial's markers, from one frame to the next, model and markers as they are. Without tasks all markers weigh the same.
+/// Fits the pose of every frame to the trial's markers, from one frame to the next, model and markers as they are. Without tasks all markers weigh the same. Ranges of clamped
+/// coordinates are kept, but for the three angles of a body that is free in space: it may turn as it likes.
 /// A trial whose file tells its vertical is turned onto the model's. `coordinates` is the file that tasks `from_file` refer to.
 ///
 /// # Errors
-/// Fewer than three markers in common; tasks for coordinates that the model does not have; a task that refers to a file when there is none, or to
+/// Fewer than three markers in common, none of them ever seen, or one of them kilometres away; tasks for coordinates that the model does not have; a task that refers to a file when there is none, or to
 /// a column or a time that the file does not have; a model in which nothing can move.
 pub fn inverse_kinematics(
     trial: &MarkerTrial,
@@ -97,9 +103,29 @@ pub fn inverse_kinematics(
             "give the model's marker set (--marker-set), or check the names in the trial and the weights in the tasks",
         ));
     }
-    let fitted = skeleton.with_rotors();
-    let mechanism = Mechanism::new(fitted, ScaleGroups::default());
-    let skeleton_with_rotors = mechanism.skeleton();
+    let mut any = false;
+    for (f, time) in trial.times.iter().enumerate() {
+        for (column, _, _) in &columns {
+            let Some(p) = trial.get(f, *column) else { continue };
+            any = true;
+            if p.iter().any(|x| x.abs() > FURTHEST) {
+                return Err(Error::input(
+                    format_args!("marker `{}` at {time} s", trial.names[*column]),
+                    format_args!("is {:.1e} m from the origin", p.norm()),
+                    "check the unit the file states, or take the marker out of that frame",
+                ));
+            }
+        }
+    }
+    if !any {
+        return Err(Error::input(
+            "the trial's markers",
+            "no frame holds any marker that the model has",
+            "export the trial again; blank and NaN are missing markers",
+        ));
+    }
+    let mechanism = Mechanism::new(skeleton.with_rotors(), ScaleGroups::default());
+    let fitted = mechanism.skeleton();
     let (scales, offsets) = (Scales::ones(skeleton), Offsets::zeros(skeleton));
     let followed: Vec<(MarkerId, f64)> = columns.iter().map(|c| (c.1, c.2)).collect();
     let problem = InverseKinematics::new(&mechanism, scales.clone(), offsets.clone(), &followed);
@@ -113,17 +139,16 @@ pub fn inverse_kinematics(
     let goals = Goals::new(tasks, coordinates, skeleton)?;
     let turn = match trial.up {
         Some(up) => ground_from_world(up == UpAxis::Z, skeleton.up),
-        None => nalgebra::Rotation3::identity(),
+        None => Rotation3::identity(),
     };
     let mut superposition = Superposition::new(&mechanism, problem.layout(), scales.clone());
     let mut work = problem.workspace();
-    let mut frame = Frame::new(skeleton_with_rotors);
-    let mut pose: Option<Pose> = None;
-    let mut near: Vec<[f64; 3]> = skeleton_with_rotors
-        .rotors
-        .iter()
-        .map(|r| r.coordinates.map(|c| skeleton.coordinates[c.index()].default))
-        .collect();
+    let mut frame = Frame::new(fitted);
+    // Where the frame before ended, and the last frame that fitted as well as its neighbours, with its objective.
+    let (mut before, mut good): (Option<Pose>, Option<(Pose, f64)>) = (None, None);
+    let mut streak = 0;
+    let mut near: Vec<[f64; 3]> =
+        fitted.rotors.iter().map(|r| r.coordinates.map(|c| skeleton.coordinates[c.index()].default)).collect();
     let (mut q_all, mut positions, mut frames) = (Vec::new(), Vec::new(), Vec::<IkFrame>::new());
     let mut points = Vec::with_capacity(columns.len());
     for (f, &time) in trial.times.iter().enumerate() {
@@ -135,24 +160,33 @@ pub fn inverse_kinematics(
                 columns.iter().zip(&points).filter_map(|(c, p)| Some((c.1, (*p)?))).collect();
             superposition.pose(&seen)
         };
-        let mut here = pose.clone().unwrap_or_else(&mut fresh);
+        let mut here = before.clone().unwrap_or_else(&mut fresh);
         let mut outcome = problem.solve(&points, &goals, &mut here, &mut work);
-        let before = frames.last().map_or(0.0, |f| f.cost);
-        if outcome.cost > WORTH_A_RETRY && outcome.cost > SUSPICIOUS * before {
-            let mut other = fresh();
-            let again = problem.solve(&points, &goals, &mut other, &mut work);
-            if again.cost < outcome.cost {
-                (here, outcome) = (other, again);
+        let limit = good.as_ref().map_or(WORTH_A_RETRY, |g| WORTH_A_RETRY.max(SUSPICIOUS * g.1));
+        let suspicious = |outcome: &IkOutcome| !outcome.converged || outcome.cost > limit;
+        if suspicious(&outcome) {
+            for mut other in good.iter().map(|g| g.0.clone()).chain([fresh()]) {
+                let again = problem.solve(&points, &goals, &mut other, &mut work);
+                // A finite one before any other.
+                if again.cost < outcome.cost || !outcome.cost.is_finite() {
+                    (here, outcome) = (other, again);
+                }
             }
         }
-        forward(skeleton_with_rotors, &scales, &offsets, &here.q, &here.rotors, &mut frame);
+        streak = if suspicious(&outcome) { streak + 1 } else { 0 };
+        if points.iter().flatten().count() >= MIN_POINTS && (streak == 0 || streak > NEW_LEVEL) && outcome.converged {
+            good = Some((here.clone(), outcome.cost));
+            streak = 0;
+        }
+        before = if outcome.converged { Some(here.clone()) } else { good.as_ref().map(|g| g.0.clone()) };
+        forward(fitted, &scales, &offsets, &here.q, &here.rotors, &mut frame);
         let squared = columns
             .iter()
             .zip(&points)
             .map(|(c, p)| p.map(|p| (frame.markers[c.1.index()] - p).norm_squared()))
             .collect();
         let mut q = here.q.clone();
-        for (r, rotor) in skeleton_with_rotors.rotors.iter().enumerate() {
+        for (r, rotor) in fitted.rotors.iter().enumerate() {
             near[r] = rotor.angles_from_rotation(&here.rotors[r], near[r]).0;
             for k in 0..3 {
                 q[rotor.coordinates[k].index()] = near[r][k];
@@ -160,14 +194,13 @@ pub fn inverse_kinematics(
         }
         skeleton.resolve_couplings(&mut q);
         q_all.push(q);
-        positions.push(frame.markers.clone());
+        positions.push(columns.iter().map(|c| frame.markers[c.1.index()]).collect());
         frames.push(IkFrame {
             cost: outcome.cost,
             squared,
             iterations: outcome.iterations,
             converged: outcome.converged,
         });
-        pose = Some(here);
     }
     let in_trial = |name: &str| trial.names.iter().any(|n| n == name);
     Ok(IkFit {

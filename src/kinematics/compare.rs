@@ -12,6 +12,9 @@ const POSES: usize = 200;
 /// Half the range in which a coordinate without limits is drawn about its default: radians or metres.
 const UNLIMITED: f64 = 1.0;
 
+/// No coordinate is drawn further than this from its default, whatever its range.
+const FURTHEST: f64 = 10.0;
+
 /// How far two skeletons are apart.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
@@ -51,6 +54,7 @@ pub fn compare(a: &Skeleton, b: &Skeleton, seed: u64) -> Comparison {
             let c = &a.coordinates[i];
             if pose > 0 && !c.locked {
                 let [low, high] = c.range.unwrap_or([c.default - UNLIMITED, c.default + UNLIMITED]);
+                let (low, high) = (low.max(c.default - FURTHEST), high.min(c.default + FURTHEST));
                 q_a[i] = if low < high { rng.random_range(low..=high) } else { low };
             }
             q_b[j] = q_a[i];

@@ -11,12 +11,12 @@ use crate::skeleton::Skeleton;
 use serde::Serialize;
 use std::fmt::Write;
 
-/// What `<trial>.ik.json` holds: the figures of a whole trial.
+/// What `<trial>_ik.json` holds: the figures of a whole trial.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct IkSummary {
     /// Version of this form.
     pub format: u32,
-    /// `converged`, or `usable` where some frames were given up.
+    /// `converged`, `usable` where some frames were given up, `failed` where all were.
     pub status: &'static str,
     /// Number of frames.
     pub frames: usize,
@@ -32,6 +32,9 @@ pub struct IkSummary {
     pub not_in_model: Vec<String>,
     /// Markers of the model that the trial does not have.
     pub not_in_trial: Vec<String>,
+    /// How long a frame took, seconds; not in the file, which is the same whenever it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_per_frame: Option<f64>,
 }
 
 /// The largest distance between a measured marker and the model's.
@@ -55,7 +58,11 @@ pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSu
     let worst = fit.frames.iter().zip(&trial.times).filter_map(|(f, t)| f.largest().map(|(i, d)| (i, d, *t)));
     IkSummary {
         format: 1,
-        status: if not_converged.is_empty() { "converged" } else { "usable" },
+        status: match not_converged.len() {
+            0 => "converged",
+            n if n < fit.frames.len() => "usable",
+            _ => "failed",
+        },
         frames: fit.frames.len(),
         not_converged,
         rms_m: (seen > 0).then(|| (squares().sum::<f64>() / seen as f64).sqrt()),
@@ -67,11 +74,12 @@ pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSu
         markers: (0..fit.markers.len()).map(name).collect(),
         not_in_model: fit.not_in_model.clone(),
         not_in_trial: fit.not_in_trial.clone(),
+        seconds_per_frame: None,
     }
 }
 
-/// `<name>.mot` (degrees), `<name>.trc` (the followed markers where the model has them, metres in ground), `<name>_errors.csv` (distance of each followed marker in
-/// every frame, metres, empty where it was not seen) and `<name>.ik.json` ([`IkSummary`]).
+/// `<name>_ik.mot` (degrees), `<name>_ik.trc` (the followed markers where the model has them, metres in ground), `<name>_ik_errors.csv` (distance of each followed marker in
+/// every frame, metres, empty where it was not seen) and `<name>_ik.json` ([`IkSummary`]).
 ///
 /// # Errors
 /// A coordinate or position that is no number.
@@ -92,7 +100,7 @@ pub fn ik_files(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton, name: &st
         rate_hz: trial.rate_hz,
         first_frame: trial.first_frame,
         times: trial.times.clone(),
-        positions: fit.positions.iter().flat_map(|row| fit.markers.iter().map(|m| Some(row[m.index()]))).collect(),
+        positions: fit.positions.iter().flatten().map(|p| Some(*p)).collect(),
         up: None,
     };
     let mut errors = String::from("time,rms");
@@ -113,12 +121,12 @@ pub fn ik_files(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton, name: &st
     }
     // Plain structs with text keys, written to memory: nothing here can fail.
     let summary = serde_json::to_string_pretty(&ik_summary(fit, trial, skeleton)).unwrap_or_default() + "\n";
-    let trc = format!("{name}.trc");
+    let trc = format!("{name}_ik.trc");
     let file = |ending: &str, text: String| NewFile { name: format!("{name}{ending}"), content: text.into_bytes() };
     Ok(vec![
-        file(".mot", coordinates.to_mot(name)?),
-        file(".trc", to_text(&markers, &trc)?),
-        file("_errors.csv", errors),
-        file(".ik.json", summary),
+        file("_ik.mot", coordinates.to_mot(name)?),
+        file("_ik.trc", to_text(&markers, &trc)?),
+        file("_ik_errors.csv", errors),
+        file("_ik.json", summary),
     ])
 }

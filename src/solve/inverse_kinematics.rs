@@ -16,7 +16,7 @@ use crate::math::dense;
 use crate::skeleton::{CoordinateId, MarkerId, Offsets, Rotor, Scales};
 use crate::trajectory::{Layout, Pose};
 use faer::{MatMut, MatRef};
-use nalgebra::{Matrix3, Rotation3, Vector3, Vector6};
+use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3, Vector6};
 
 /// A coordinate that is drawn to a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,8 +74,11 @@ pub struct IkOutcome {
 /// Steps after which a frame is given up.
 const MAX_ITERATIONS: usize = 200;
 
-/// A step that promises less than this share of the objective ends a frame: seven digits of the objective and more are final.
+/// A step that promises less than this share of the markers' part of the objective ends a frame: seven digits and more are final.
 const RELATIVE_DECREASE: f64 = 1e-9;
+
+/// What rounding leaves of the whole objective, as a share of it.
+const ROUNDING: f64 = 1e-15;
 
 /// The same where the objective itself vanishes, m²: a nanometre.
 const ABSOLUTE_DECREASE: f64 = 1e-18;
@@ -98,7 +101,9 @@ impl<'a> InverseKinematics<'a> {
             path.extend(mechanism.body_columns(b));
             paths.push(path);
         }
-        let markers = markers.iter().copied().filter(|m| m.1 > 0.0).collect();
+        // Only their ratios count, and the largest as 1 cannot overflow a sum.
+        let largest = markers.iter().map(|m| m.1).fold(0.0, f64::max);
+        let markers = markers.iter().filter(|m| m.1 > 0.0).map(|m| (m.0, m.1 / largest)).collect();
         Self { mechanism, layout, scales, offsets, markers, bounds, paths }
     }
 
@@ -146,11 +151,16 @@ impl<'a> InverseKinematics<'a> {
                 *q = q.clamp(low, high);
             }
         }
-        let mut cost = self.linearise(points, goals, pose, work);
+        let (mut cost, mut of_markers) = self.linearise(points, goals, pose, work);
         let (mut damping, mut growth) = (1e-9, 4.0);
+        let mut tried = false;
+        if !cost.is_finite() {
+            return IkOutcome { cost, iterations: 0, converged: false };
+        }
         for iterations in 1..=MAX_ITERATIONS {
             let predicted = self.step(pose, damping, work).unwrap_or(f64::NAN);
-            if predicted < RELATIVE_DECREASE * cost + ABSOLUTE_DECREASE {
+            // Of the markers' part: a goal out of reach must not end their descent early.
+            if predicted < RELATIVE_DECREASE * of_markers + ROUNDING * cost + ABSOLUTE_DECREASE {
                 return IkOutcome { cost, iterations, converged: damping < 1.0 };
             }
             let mut accepted = false;
@@ -158,13 +168,14 @@ impl<'a> InverseKinematics<'a> {
                 std::mem::swap(&mut work.hessian, &mut work.hessian_here);
                 std::mem::swap(&mut work.gradient, &mut work.gradient_here);
                 let candidate = std::mem::take(&mut work.candidate);
-                let new = self.linearise(points, goals, &candidate, work);
+                let (new, new_of_markers) = self.linearise(points, goals, &candidate, work);
                 work.candidate = candidate;
+                tried = true;
                 let ratio = (cost - new) / predicted;
                 accepted = new.is_finite() && ratio > 1e-4;
                 if accepted {
                     pose.clone_from(&work.candidate);
-                    cost = new;
+                    (cost, of_markers) = (new, new_of_markers);
                     damping = (damping * (1.0 - (2.0 * ratio - 1.0).powi(3)).clamp(1.0 / 9.0, 2.0)).max(1e-12);
                     growth = 4.0;
                 } else {
@@ -177,7 +188,7 @@ impl<'a> InverseKinematics<'a> {
                 growth *= 2.0;
                 if damping > MAX_DAMPING {
                     // Nothing left but rounding.
-                    return IkOutcome { cost, iterations, converged: true };
+                    return IkOutcome { cost, iterations, converged: tried };
                 }
             }
         }
@@ -192,17 +203,17 @@ impl<'a> InverseKinematics<'a> {
         pose: &Pose,
         work: &mut IkWorkspace,
     ) -> f64 {
-        self.linearise(points, goals, pose, work)
+        self.linearise(points, goals, pose, work).0
     }
 
-    /// Objective, gradient and Gauss–Newton matrix, all halved.
+    /// Objective, and the markers' part of it; makes gradient and Gauss–Newton matrix, both of half the objective.
     fn linearise(
         &self,
         points: &[Option<Vector3<f64>>],
         goals: &[CoordinateGoal],
         pose: &Pose,
         work: &mut IkWorkspace,
-    ) -> f64 {
+    ) -> (f64, f64) {
         let skeleton = self.mechanism.skeleton();
         let (n, bodies) = (self.layout.dofs(), skeleton.bodies.len());
         // Twists about a point near the body: far from the world's origin they lose digits.
@@ -254,7 +265,7 @@ impl<'a> InverseKinematics<'a> {
                 }
             }
         }
-        cost + goals.iter().map(|goal| self.goal(goal, pose, work)).sum::<f64>()
+        (cost + goals.iter().map(|goal| self.goal(goal, pose, work)).sum::<f64>(), cost)
     }
 
     /// Adds a goal; returns its cost.
@@ -273,9 +284,11 @@ impl<'a> InverseKinematics<'a> {
                 let k = rotor.coordinates.iter().position(|c| *c == driver).unwrap_or(0);
                 let near = [0, 1, 2].map(|i| if i == k { goal.target } else { 0.0 });
                 let (angles, _) = rotor.angles_from_rotation(&pose.rotors[r], near);
-                let Some(inverse) = tangent_of_angles(rotor, angles).try_inverse() else { return 0.0 };
                 let first = self.layout.rotors[r];
-                (angles[k], (0..3).map(|i| (first + i, inverse[(k, i)])).collect())
+                // At the singularity itself no turn is told to help.
+                let inverse = tangent_of_angles(rotor, angles).try_inverse();
+                let row = inverse.map(|e| (0..3).map(|i| (first + i, e[(k, i)])).collect());
+                (angles[k], row.unwrap_or_default())
             }
             None => {
                 let row = self.mechanism.dof_of(driver).map(|dof| (dof, 1.0));
@@ -322,6 +335,9 @@ impl<'a> InverseKinematics<'a> {
         let mut x = MatMut::from_column_major_slice_mut(&mut work.step, n, 1);
         dense::solve_lower(l, x.as_mut());
         dense::solve_upper(l.transpose(), x);
+        if work.step.iter().any(|d| !d.is_finite()) {
+            return None;
+        }
         work.candidate.clone_from(pose);
         for (j, bounds) in self.bounds.iter().enumerate() {
             let q = &mut work.candidate.q[self.layout.coordinates[j]];
@@ -335,8 +351,8 @@ impl<'a> InverseKinematics<'a> {
         for (r, &first) in self.layout.rotors.iter().enumerate() {
             let delta = Vector3::from_column_slice(&work.step[first..first + 3]);
             let turned = Rotation3::new(delta) * work.candidate.rotors[r];
-            work.candidate.rotors[r] = turned;
-            work.candidate.rotors[r].renormalize();
+            // By way of a quaternion, which a step of any length leaves a rotation.
+            work.candidate.rotors[r] = UnitQuaternion::from_rotation_matrix(&turned).to_rotation_matrix();
         }
         let mut predicted = 0.0;
         for (j, column) in work.hessian.chunks(n.max(1)).enumerate() {

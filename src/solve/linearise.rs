@@ -141,7 +141,10 @@ fn prepare(pieces: &mut Vec<Piece>, shared: &Shared, count: usize, blocks: usize
     let n = shared.problem.layout.dofs();
     let columns = shared.border.columns;
     let fits = |piece: &Piece| {
-        piece.band.blocks == blocks && piece.band.bandwidth == p && piece.border.len() == blocks * n * columns
+        piece.band.block == n
+            && piece.band.blocks == blocks
+            && piece.band.bandwidth == p
+            && piece.border.len() == blocks * n * columns
     };
     if pieces.len() < count || !pieces.iter().all(fits) {
         pieces.clear();

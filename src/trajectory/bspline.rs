@@ -48,7 +48,7 @@ impl Layout {
         self.rotors.first().copied().unwrap_or(self.coordinates.len())
     }
 
-    /// A pose with every coordinate at its default.
+    /// A pose with every number at its default, and rotors unturned.
     pub fn default_pose(&self) -> Pose {
         Pose { q: self.template.clone(), rotors: vec![Rotation3::identity(); self.rotors.len()] }
     }
