@@ -8,7 +8,7 @@ use crate::session::ground_from_world;
 use crate::session::markers::MarkerTrial;
 use crate::session::tasks::{IkTasks, Target};
 use crate::skeleton::{MarkerId, Offsets, ScaleGroups, Scales, Skeleton, UpAxis};
-use crate::solve::{CoordinateGoal, IkOutcome, InverseKinematics};
+use crate::solve::{CoordinateGoal, IkOutcome, IkWorkspace, InverseKinematics};
 use crate::trajectory::Pose;
 use nalgebra::{Rotation3, Vector3};
 
@@ -141,6 +141,8 @@ pub fn inverse_kinematics(
         Some(up) => ground_from_world(up == UpAxis::Z, skeleton.up),
         None => Rotation3::identity(),
     };
+    let depths: Vec<usize> = columns.iter().map(|c| depth(fitted, fitted.markers[c.1.index()].body.index())).collect();
+    let deepest = depths.iter().copied().max().unwrap_or(0);
     let mut superposition = Superposition::new(&mechanism, problem.layout(), scales.clone());
     let mut work = problem.workspace();
     let mut frame = Frame::new(fitted);
@@ -155,17 +157,23 @@ pub fn inverse_kinematics(
         points.clear();
         points.extend(columns.iter().map(|c| trial.get(f, c.0).map(|p| turn * p)));
         let goals = goals.at(time)?;
-        let mut fresh = || {
+        let mut fresh = |work: &mut IkWorkspace| {
             let seen: Vec<(MarkerId, Vector3<f64>)> =
                 columns.iter().zip(&points).filter_map(|(c, p)| Some((c.1, (*p)?))).collect();
-            superposition.pose(&seen)
+            let mut pose = superposition.pose(&seen);
+            // From the trunk outwards: a hand far from where the default pose has it must not bend the spine to get there.
+            for depth in 1..=deepest {
+                let near: Vec<_> = points.iter().zip(&depths).map(|(p, d)| p.filter(|_| *d <= depth)).collect();
+                problem.solve(&near, &[], &mut pose, work);
+            }
+            pose
         };
-        let mut here = before.clone().unwrap_or_else(&mut fresh);
+        let mut here = before.clone().unwrap_or_else(|| fresh(&mut work));
         let mut outcome = problem.solve(&points, &goals, &mut here, &mut work);
         let limit = good.as_ref().map_or(WORTH_A_RETRY, |g| WORTH_A_RETRY.max(SUSPICIOUS * g.1));
         let suspicious = |outcome: &IkOutcome| !outcome.converged || outcome.cost > limit;
         if suspicious(&outcome) {
-            for mut other in good.iter().map(|g| g.0.clone()).chain([fresh()]) {
+            for mut other in good.iter().map(|g| g.0.clone()).chain([fresh(&mut work)]) {
                 let again = problem.solve(&points, &goals, &mut other, &mut work);
                 // A finite one before any other.
                 if again.cost < outcome.cost || !outcome.cost.is_finite() {
@@ -212,6 +220,16 @@ pub fn inverse_kinematics(
         positions,
         frames,
     })
+}
+
+/// How many bodies lie between a body and ground, itself included.
+fn depth(skeleton: &Skeleton, mut body: usize) -> usize {
+    let mut depth = 0;
+    while body > 0 {
+        depth += 1;
+        body = skeleton.bodies[body].parent.index();
+    }
+    depth
 }
 
 /// The coordinates' tasks, and the file that some of them refer to.
