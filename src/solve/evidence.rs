@@ -178,11 +178,11 @@ impl Problem {
         let mut pooled = vec![false; scalars];
         for (b, body) in skeleton.bodies.iter().enumerate().filter(|(b, body)| *b > 0 && body.parent == GROUND) {
             for operation in &skeleton.operations[body.operations.clone()] {
-                if let Operation::TranslateAlong { coordinate: Some(c), scaled_by: None, .. } = operation {
-                    if let Some(j) = self.mechanism.dof_of(*c).filter(|&j| j < scalars && !pooled[j]) {
-                        pooled[j] = true;
-                        of_body[b].push(j);
-                    }
+                if let Operation::TranslateAlong { coordinate: Some(c), scaled_by: None, .. } = operation
+                    && let Some(j) = self.mechanism.dof_of(*c).filter(|&j| j < scalars && !pooled[j])
+                {
+                    pooled[j] = true;
+                    of_body[b].push(j);
                 }
             }
         }
