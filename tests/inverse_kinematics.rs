@@ -192,19 +192,19 @@ fn exact_markers_give_the_pose_back() {
         assert!(frame.converged && frame.cost < 1e-15, "frame {f}: {:e}", frame.cost);
     }
     let work = &fit.q;
-    let mut told = 0;
+    let mut determined = 0;
     for (c, coordinate) in skeleton.coordinates.iter().enumerate() {
         let differs = |f: usize| (work[f][c] - poses[f][c]).abs();
         let worst = (0..poses.len()).map(differs).fold(0.0, f64::max);
         // √1e-15 m over the arm of the best marker (a centimetre at least).
         if worst < 1e-5 {
-            told += 1;
+            determined += 1;
         } else {
             eprintln!("{}: {worst:e}", coordinate.name);
         }
     }
-    // What only markers on its own axis could tell (mtp without toes, say) is allowed to differ: the built-in marker sets tell all.
-    assert_eq!(told, skeleton.coordinates.len());
+    // The built-in marker sets, all together, tell every coordinate.
+    assert_eq!(determined, skeleton.coordinates.len());
 }
 
 #[test]

@@ -151,6 +151,17 @@ impl Mechanism {
         self.body_columns[body]..self.body_columns[body + 1]
     }
 
+    /// Columns of all bodies from ground to each body, itself included.
+    pub fn paths(&self) -> Vec<Vec<usize>> {
+        let mut paths: Vec<Vec<usize>> = Vec::with_capacity(self.skeleton.bodies.len());
+        for (b, body) in self.skeleton.bodies.iter().enumerate() {
+            let mut path = if b == 0 { Vec::new() } else { paths[body.parent.index()].clone() };
+            path.extend(self.body_columns(b));
+            paths.push(path);
+        }
+        paths
+    }
+
     /// Room for one frame.
     pub fn workspace(&self) -> FrameDerivatives {
         FrameDerivatives {

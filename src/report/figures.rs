@@ -6,12 +6,7 @@ use crate::skeleton::{Coordinate, Motion};
 
 /// Median; the mean of the middle two where their number is even. `None` of nothing. Values must be numbers.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    if n == 0 {
-        return None;
-    }
-    Some(if n % 2 == 1 { values[n / 2] } else { 0.5 * (values[n / 2 - 1] + values[n / 2]) })
+    (!values.is_empty()).then(|| crate::quality::median(&mut values))
 }
 
 /// Median over the frames of a coordinate's standard deviation, SI; `None` where no frame has one.

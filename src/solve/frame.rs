@@ -31,13 +31,7 @@ pub(super) struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     pub fn new(problem: &'a Problem, free: &Free, parameters: &'a Parameters) -> Self {
-        let skeleton = problem.mechanism.skeleton();
-        let mut paths: Vec<Vec<usize>> = Vec::with_capacity(skeleton.bodies.len());
-        for (b, body) in skeleton.bodies.iter().enumerate() {
-            let mut path = if b == 0 { Vec::new() } else { paths[body.parent.index()].clone() };
-            path.extend(problem.mechanism.body_columns(b));
-            paths.push(path);
-        }
+        let paths = problem.mechanism.paths();
         let border = problem.border_of(free);
         let touched = touched(problem, &border, &paths);
         Self {

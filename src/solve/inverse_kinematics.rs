@@ -95,16 +95,10 @@ impl<'a> InverseKinematics<'a> {
             .iter()
             .map(|&c| skeleton.coordinates[c].range.filter(|_| skeleton.coordinates[c].clamped))
             .collect();
-        let mut paths: Vec<Vec<usize>> = Vec::with_capacity(skeleton.bodies.len());
-        for (b, body) in skeleton.bodies.iter().enumerate() {
-            let mut path = if b == 0 { Vec::new() } else { paths[body.parent.index()].clone() };
-            path.extend(mechanism.body_columns(b));
-            paths.push(path);
-        }
         // Only their ratios count, and the largest as 1 cannot overflow a sum.
         let largest = markers.iter().map(|m| m.1).fold(0.0, f64::max);
         let markers = markers.iter().filter(|m| m.1 > 0.0).map(|m| (m.0, m.1 / largest)).collect();
-        Self { mechanism, layout, scales, offsets, markers, bounds, paths }
+        Self { mechanism, layout, scales, offsets, markers, bounds, paths: mechanism.paths() }
     }
 
     /// Markers that are followed, in the order in which [`Self::solve`] wants their positions.
