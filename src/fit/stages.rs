@@ -270,8 +270,8 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
     problem.free.scales = true;
     update_noise(problem, &start, &evidence);
     let observations: usize = problem.trials.iter().map(|t| t.observations.len()).sum();
-    // Rough enough that the next stage moves things further than what is left.
-    let rough = 1e-3 * observations as f64;
+    // A hundredth of a nat for each detection: noise levels that are not estimated yet are worth tens of times that.
+    let rough = 1e-2 * observations as f64;
     let mut outcome = run.solve(problem, start, 3, rough, 1e-3);
     update_noise(problem, &outcome.parameters, &evidence);
     run.say(Stage::Subject, 0.25);
@@ -283,22 +283,20 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         run.say(Stage::Cameras, 0.35);
     }
     outcome = run.solve(problem, outcome.parameters, 4, rough, 1e-4);
-    for round in 0..MAX_ROUNDS {
+    for round in 1..=MAX_ROUNDS {
         if run.interrupted {
             break;
         }
         let old = problem.hyper.sigmas().to_vec();
         update_noise(problem, &outcome.parameters, &evidence);
         update_smoothness(problem, &outcome.parameters, &prior_smoothness, &evidence);
-        let change = relative_change(&old, problem.hyper.sigmas());
-        outcome = run.solve(problem, outcome.parameters, 2, 0.1 * rough, outcome.damping);
-        run.say(Stage::Cameras, 0.4 + 0.4 * (round + 1) as f64 / MAX_ROUNDS as f64);
-        if change < SETTLED {
+        run.say(Stage::Cameras, 0.4 + 0.4 * round as f64 / MAX_ROUNDS as f64);
+        let settled = round == MAX_ROUNDS || relative_change(&old, problem.hyper.sigmas()) < SETTLED;
+        let (iterations, decrement) = if settled { (options.max_iterations, CONVERGED) } else { (2, 0.1 * rough) };
+        outcome = run.solve(problem, outcome.parameters, iterations, decrement, outcome.damping);
+        if settled {
             break;
         }
-    }
-    if !run.interrupted {
-        outcome = run.solve(problem, outcome.parameters, options.max_iterations, CONVERGED, outcome.damping);
     }
     if !outcome.cost.is_finite() {
         return Err(Error::fit(

@@ -75,8 +75,8 @@ pub struct LevenbergMarquardt {
     growth: f64,
     finished: Option<TerminationReason>,
     history: Vec<f64>,
-    /// Normal equations at the current parameters. A candidate is judged by linearising it, which costs little more than its cost alone and is what
-    /// the next iteration needs when it is accepted, as it nearly always is.
+    /// Normal equations at the current parameters. A candidate is judged by linearising it, which is what the next iteration needs when it is accepted, as it nearly always is;
+    /// one after which there will be no further iteration, by its cost alone.
     current: Option<Linearisation>,
     workspace: Workspace,
 }
@@ -143,17 +143,24 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
             self.workspace.recycle(step.storage);
             decrement = step.predicted;
             let mut candidate = parameters.clone();
-            let there = problem.problem("linearise_count", |p| {
+            problem.problem("retract_count", |p| {
                 candidate.retract(p, &step.bands, &step.border);
-                Ok(linearise_in(&mut self.workspace, p, &p.free, &candidate))
+                Ok(())
             })?;
-            let new = there.cost;
+            let last = step.predicted < self.options.decrement || state.get_iter() + 1 >= self.options.max_iterations;
+            let (new, there) = if last {
+                (problem.problem("cost_count", |p| Ok(p.cost(&candidate)))?, None)
+            } else {
+                let there = problem
+                    .problem("linearise_count", |p| Ok(linearise_in(&mut self.workspace, p, &p.free, &candidate)))?;
+                (there.cost, Some(there))
+            };
             let ratio = (cost - new) / step.predicted;
             if new.is_finite() && ratio > 1e-4 {
                 self.damping = (self.damping * (1.0 - (2.0 * ratio - 1.0).powi(3)).max(1.0 / 5.0)).max(1e-12);
                 self.growth = 2.0;
                 accepted = Some((candidate, new));
-                self.current = Some(there);
+                self.current = there;
                 // A step shortened by damping may promise little far from the minimum.
                 if step.predicted < self.options.decrement && self.damping < 1.0 {
                     self.finished = Some(TerminationReason::SolverConverged);
