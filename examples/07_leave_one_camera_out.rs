@@ -123,7 +123,7 @@ fn placed(start: &Camera, sightings: &[Sighting]) -> Camera {
         for s in sightings {
             let Some(p) = projector.project_with_derivatives(&s.marker_in_world) else { continue };
             let e = p.pixel - s.pixel;
-            let weight = s.confidence * loss.weight(e.norm_squared() / variance);
+            let weight = s.confidence * loss.weight::<2>(e.norm_squared() / variance);
             let d = &p.d_pixel_d_extrinsics; // 2×6
             information += d.tr_mul(d) * weight;
             gradient += d.tr_mul(&e) * weight;

@@ -129,7 +129,7 @@ impl Setting {
                 // The drawn cameras know nothing of each other.
                 gauge: GaugePrior { rotation_sd: f64::INFINITY, position_sd: f64::INFINITY, size_sd: f64::INFINITY },
                 scales: self.spread.scales.clone(),
-                offset_sd: self.spread.offset_sd,
+                offset_sd: vec![self.spread.offset_sd; self.markers.len()],
                 extrinsics: ExtrinsicsPrior {
                     rotation_sd: self.spread.rotation_sd,
                     position_sd: self.spread.position_sd,

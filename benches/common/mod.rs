@@ -121,7 +121,7 @@ pub fn problem(made: &Synthetic) -> (Problem, Parameters) {
         priors: Priors {
             gauge: kinefit::fit::FitOptions::default().gauge,
             scales: vec![(0.0, fit.scale_sd); parameters.scales.len()],
-            offset_sd: fit.offset_sd,
+            offset_sd: vec![fit.offset_sd; markers.len()],
             extrinsics: fit.extrinsics,
             pose: vec![(0.0, f64::INFINITY); layout.dofs()],
             limits: (0..layout.dofs()).map(limit).collect(),

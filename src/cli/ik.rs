@@ -1,106 +1,249 @@
-//! `kinefit ik`: poses from 3-D markers.
+//! `kinefit ik`: poses, and with them the subject, from 3-D markers.
 
 use super::console::{Console, print};
+use super::interrupt;
 use super::model::ModelArguments;
 use crate::error::{Error, Result};
-use crate::fit::inverse_kinematics;
-use crate::report::{IkSummary, OutputFolder, ik_files, ik_summary};
+use crate::fit::{FitOptions, MarkerFit, Status, default_scale_groups, fit_markers, inverse_kinematics};
+use crate::report::{
+    IkSummary, NewFile, OutputFolder, ik_files, ik_summary, marker_trial_files, marker_trial_summary, subject,
+    subject_files,
+};
+use crate::session::markers::MarkerTrial;
+use crate::session::tasks::IkTasks;
 use crate::session::{coordinates, markers, tasks};
+use crate::skeleton::{ScaleGroups, Skeleton};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 const EXAMPLE: &str = "\
-Example:
+Examples:
+  kinefit ik --model generic.osim --markers walk.trc --static standing.trc --scale --offsets --out subject
+  kinefit ik --model subject/model.osim --markers run.c3d --out results
   kinefit ik --model scaled.osim --markers walk.trc --tasks ik_tasks.xml --independent-frames --out results
 
-Without --tasks all markers weigh the same. In the output folder: walk_ik.mot (coordinates, degrees), walk_ik.trc (the
-model's markers), walk_ik_errors.csv (distance of every marker in every frame, metres) and walk_ik.json (figures).";
+Frames are fitted together, with standard deviations, unless --independent-frames asks for what OpenSim does.
+--scale and --offsets fit segments and markers of the subject, from all trials at once; markers that the model calls
+fixed stay within about a centimetre of where it has them, others within a few.
 
-/// Find the poses that bring a model's markers to measured ones
+In the output folder, for each trial: walk_ik.mot (coordinates, degrees), walk_ik.sd.csv (their standard deviations),
+walk_ik.trc (the model's markers), walk_ik_errors.csv (distance of every marker in every frame, metres) and walk_ik.json
+(figures). With --scale or --offsets: model.osim, model.xml and subject.json.";
+
+/// Find the poses that bring a model's markers to measured ones, and the subject's segments and markers
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Markers over time: .trc or .c3d
-    #[arg(long, value_name = "FILE")]
-    markers: PathBuf,
-    /// OpenSim's inverse kinematics tasks, or a setup file that holds them [default: all markers weigh 1]
+    /// Markers over time: .trc or .c3d; may be repeated for trials of the same subject
+    #[arg(long, value_name = "FILE", required = true)]
+    markers: Vec<PathBuf>,
+    /// A static trial that helps to find segments and markers, but of which no motion is written; may be repeated
+    #[arg(long = "static", value_name = "FILE", conflicts_with = "independent_frames")]
+    still: Vec<PathBuf>,
+    /// OpenSim's inverse kinematics tasks, or a setup file that holds them [default: each marker weighs as its noise]
     #[arg(long, value_name = "FILE")]
     tasks: Option<PathBuf>,
     /// Coordinates (.mot, .sto) for tasks whose value is `from_file`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "independent_frames")]
     coordinates: Option<PathBuf>,
-    /// Fit every frame on its own, as OpenSim does. So far the only way, and to be asked for: without it, frames will be fitted together
-    #[arg(long, required = true)]
+    /// Fit the sizes of the segments
+    #[arg(long, conflicts_with = "independent_frames")]
+    scale: bool,
+    /// Fit where the markers sit on their segments
+    #[arg(long, conflicts_with = "independent_frames")]
+    offsets: bool,
+    /// Which segments are scaled together, a JSON file: {"groups": {"thigh": ["femur_r", "femur_l:y"]}} [default: each along its axes, left as right]
+    #[arg(long, value_name = "FILE", requires = "scale")]
+    scale_groups: Option<PathBuf>,
+    /// Fit every frame on its own, as OpenSim does; markers without --tasks weigh the same
+    #[arg(long)]
     independent_frames: bool,
     /// Folder for the results
     #[arg(long, value_name = "DIR", default_value = "kinefit_ik")]
     out: PathBuf,
-    /// Print the figures of the trial as JSON
+    /// Print the figures as JSON: of the trial, or a list where there are several
     #[arg(long)]
     json: bool,
 }
 
+/// A trial with the name of its files.
+struct Named {
+    name: String,
+    trial: MarkerTrial,
+}
+
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
     let skeleton = arguments.model.read()?;
-    let trial = markers::read(&arguments.markers)?;
     let tasks = arguments.tasks.as_deref().map(tasks::read).transpose()?;
-    let coordinates = arguments.coordinates.as_deref().map(coordinates::read).transpose()?;
-    let coordinates = coordinates.map(|table| table.in_si_for(&skeleton));
-    let name = arguments.markers.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    if trial.frames() == 0 {
-        return Err(Error::file(&arguments.markers, "holds no frames", "export the trial again"));
+    let mut trials = Vec::new();
+    for path in &arguments.markers {
+        let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        if trials.iter().any(|t: &Named| t.name == name) {
+            return Err(Error::file(
+                path,
+                format_args!("is a second trial `{name}`, whose results would have the same names"),
+                "rename one of the files",
+            ));
+        }
+        trials.push(Named { name, trial: read_trial(path)? });
     }
-    let begun = Instant::now();
-    let fit = inverse_kinematics(&trial, &skeleton, tasks.as_ref(), coordinates.as_ref())?;
-    let seconds = begun.elapsed().as_secs_f64() / trial.frames() as f64;
-    let summary = IkSummary { seconds_per_frame: Some(seconds), ..ik_summary(&fit, &trial, &skeleton) };
-    OutputFolder::open(&arguments.out)?.write_set(&ik_files(&fit, &trial, &skeleton, &name)?)?;
+    let out = OutputFolder::open(&arguments.out)?;
+    let (files, summaries, text) = match arguments.independent_frames {
+        true => apart(arguments, &skeleton, tasks.as_ref(), &trials)?,
+        false => together(arguments, &skeleton, tasks.as_ref(), &trials, console)?,
+    };
+    out.write_set(&files)?;
     let list = |names: &[String]| names.join(", ");
-    if !summary.not_in_model.is_empty() {
-        console.warn(&format!(
-            "The model `{}` lacks markers of the trial: {}; they are not used.",
-            skeleton.name,
-            list(&summary.not_in_model)
-        ));
-    }
-    if !summary.not_in_trial.is_empty() {
-        console.warn(&format!("The trial lacks markers of the model: {}.", list(&summary.not_in_trial)));
-    }
-    let code = ExitCode::from(u8::from(summary.status == "failed"));
-    if arguments.json {
-        // Plain structs with text keys, written to memory: nothing here can fail.
-        print(&(serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n"))?;
-        return Ok(code);
-    }
-    let mm = |x: f64| format!("{:.2} mm", 1e3 * x);
-    let mut text = format!(
-        "Fitted   {name}: {} frames, {} markers, with the model `{}`, every frame on its own; {:.0} µs a frame\n",
-        summary.frames,
-        summary.markers.len(),
-        skeleton.name,
-        1e6 * seconds
-    );
-    match summary.not_converged.len() {
-        0 => text += "Result   converged in every frame\n",
-        n => {
-            text +=
-                &format!("Result   {n} frames were given up before convergence; they are listed in {name}_ik.json\n")
+    for (named, summary) in trials.iter().zip(&summaries) {
+        let name = &named.name;
+        if !summary.not_in_model.is_empty() {
+            console.warn(&format!(
+                "The model `{}` lacks markers of the trial {name}: {}; they are not used.",
+                skeleton.name,
+                list(&summary.not_in_model)
+            ));
+        }
+        if !summary.not_in_trial.is_empty() {
+            console.warn(&format!("The trial {name} lacks markers of the model: {}.", list(&summary.not_in_trial)));
+        }
+        for e in &summary.exchanged {
+            console.warn(&format!(
+                "In the trial {name}, {} and {} bear each other's name from {:.3} to {:.3} s; they were used as exchanged. Mend the file.",
+                e.markers[0], e.markers[1], e.from_s, e.to_s
+            ));
         }
     }
-    if let (Some(rms), Some(largest)) = (summary.rms_m, &summary.largest) {
+    let code = ExitCode::from(u8::from(summaries.iter().all(|s| s.status == "failed")));
+    if arguments.json {
+        // Plain structs with text keys, written to memory: nothing here can fail.
+        let text = match &summaries[..] {
+            [one] => serde_json::to_string_pretty(one),
+            all => serde_json::to_string_pretty(all),
+        };
+        print(&(text.unwrap_or_default() + "\n"))?;
+        return Ok(code);
+    }
+    print(&format!("{text}Files    {}\n", arguments.out.display()))?;
+    Ok(code)
+}
+
+fn read_trial(path: &PathBuf) -> Result<MarkerTrial> {
+    let trial = markers::read(path)?;
+    if trial.frames() == 0 {
+        return Err(Error::file(path, "holds no frames", "export the trial again"));
+    }
+    Ok(trial)
+}
+
+type Results = (Vec<NewFile>, Vec<IkSummary>, String);
+
+/// Every frame on its own.
+fn apart(arguments: &Arguments, skeleton: &Skeleton, tasks: Option<&IkTasks>, trials: &[Named]) -> Result<Results> {
+    let coordinates = arguments.coordinates.as_deref().map(coordinates::read).transpose()?;
+    let coordinates = coordinates.map(|table| table.in_si_for(skeleton));
+    let (mut files, mut summaries, mut text) = (Vec::new(), Vec::new(), String::new());
+    for Named { name, trial } in trials {
+        let begun = Instant::now();
+        let fit = inverse_kinematics(trial, skeleton, tasks, coordinates.as_ref())?;
+        let seconds = begun.elapsed().as_secs_f64() / trial.frames() as f64;
+        let summary = IkSummary { seconds_per_frame: Some(seconds), ..ik_summary(&fit, trial, skeleton) };
+        files.extend(ik_files(&fit, trial, skeleton, name)?);
         text += &format!(
+            "Fitted   {name}: {} frames, {} markers, with the model `{}`, every frame on its own; {:.0} µs a frame\n",
+            summary.frames,
+            summary.markers.len(),
+            skeleton.name,
+            1e6 * seconds
+        );
+        text += &match summary.not_converged.len() {
+            0 => "Result   converged in every frame\n".to_string(),
+            n => format!("Result   {n} frames were given up before convergence; they are listed in {name}_ik.json\n"),
+        };
+        text += &error_line(&summary);
+        summaries.push(summary);
+    }
+    Ok((files, summaries, text))
+}
+
+/// All frames and trials at once.
+fn together(
+    arguments: &Arguments,
+    skeleton: &Skeleton,
+    tasks: Option<&IkTasks>,
+    trials: &[Named],
+    console: &Console,
+) -> Result<Results> {
+    let still = arguments.still.iter().map(read_trial).collect::<Result<Vec<_>>>()?;
+    let all: Vec<MarkerTrial> = trials.iter().map(|t| t.trial.clone()).chain(still).collect();
+    let scale_groups = match &arguments.scale_groups {
+        Some(path) => Some(ScaleGroups::read(path, skeleton)?),
+        None if arguments.model.is_built_in() => Some(default_scale_groups(skeleton)?.with_axes(skeleton)),
+        None => None,
+    };
+    let options = FitOptions {
+        scales: arguments.scale,
+        offsets: arguments.offsets,
+        scale_groups,
+        stop: Some(interrupt::stop_flag()),
+        progress: Some(console.progress()),
+        ..FitOptions::for_markers()
+    };
+    let begun = Instant::now();
+    let fitted = fit_markers(&all, skeleton, tasks, &options);
+    console.end_progress();
+    let fit = fitted?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let (mut files, mut summaries, mut text) = (Vec::new(), Vec::new(), String::new());
+    for (Named { name, trial }, fitted) in trials.iter().zip(&fit.trials) {
+        let summary = marker_trial_summary(fitted, trial, skeleton);
+        files.extend(marker_trial_files(fitted, trial, skeleton, name)?);
+        text += &format!(
+            "Fitted   {name}: {} frames, {} markers, with the model `{}`\n",
+            summary.frames,
+            summary.markers.len(),
+            skeleton.name
+        );
+        text += &error_line(&summary);
+        let frames = trial.frames() as f64;
+        summaries.push(IkSummary { seconds_per_frame: Some(seconds / frames), ..summary });
+    }
+    let status = if fit.status == Status::Converged { "converged" } else { "usable" };
+    text += &format!("Result   {status} – {}, in {seconds:.2} s\n", fit.reason);
+    if arguments.scale || arguments.offsets {
+        files.extend(subject_files(&fit));
+        text += &body_line(&fit, arguments);
+    }
+    Ok((files, summaries, text))
+}
+
+fn error_line(summary: &IkSummary) -> String {
+    let mm = |x: f64| format!("{:.2} mm", 1e3 * x);
+    match (summary.rms_m, &summary.largest) {
+        (Some(rms), Some(largest)) => format!(
             "Error    {} root mean square; largest {} ({} at {:.3} s)\n",
             mm(rms),
             mm(largest.distance_m),
             largest.marker,
             largest.time_s
-        );
+        ),
+        _ => String::new(),
     }
-    text += &format!("Files    {}\n", arguments.out.display());
-    print(&text)?;
-    Ok(code)
+}
+
+fn body_line(fit: &MarkerFit, arguments: &Arguments) -> String {
+    let factors = || fit.scales.0.iter().skip(1).flatten().copied();
+    let (least, most) = (factors().fold(f64::INFINITY, f64::min), factors().fold(f64::NEG_INFINITY, f64::max));
+    let sizes = match arguments.scale {
+        true => format!("segments {least:.2} to {most:.2} times the model's along their axes"),
+        false => "segments as the model has them".into(),
+    };
+    let moved = match (arguments.offsets, subject(fit).offsets_rms_mm) {
+        (true, Some(rms)) => format!("markers moved by {rms:.0} mm (root mean square)"),
+        _ => "markers where the model has them".into(),
+    };
+    format!("Body     {sizes}; {moved}\n")
 }

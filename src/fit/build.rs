@@ -86,7 +86,7 @@ pub(super) fn build(
     let slot_of: Vec<Option<u32>> =
         keypoint_markers.iter().map(|m| m.and_then(|m| markers.binary_search(&m).ok()).map(|s| s as u32)).collect();
     let trials = session.trials.iter().map(|t| trial_problem(t, &slot_of)).collect();
-    let priors = priors(&mechanism, session, options)?;
+    let priors = session_priors(&mechanism, &markers, session, options)?;
     let mut hyper = Hyperparameters::new(
         session.rig.len(),
         session.keypoints.points.len(),
@@ -99,7 +99,7 @@ pub(super) fn build(
         rig: rig_in_ground(&session.rig, &ground_from_world),
         markers,
         trials,
-        free: Free { scales: true, offsets: false, cameras: vec![false; session.rig.len()] },
+        free: Free { scales: options.scales, offsets: false, cameras: vec![false; session.rig.len()] },
         priors,
         hyper,
         mechanism,
@@ -108,13 +108,8 @@ pub(super) fn build(
     Ok(Built { problem, ground_from_world, keypoint_markers, warnings })
 }
 
-/// Knot spacing of a trial, seconds: as asked for, but at least a frame.
-pub(super) fn knot_spacing(trial: &Trial, options: &FitOptions) -> f64 {
-    options.knot_spacing.max(1.0 / trial.rate_hz)
-}
-
 /// Precision of third differences of controls `spacing` apart, per degree of freedom.
-fn starting_smoothness(mechanism: &Mechanism, spacing: f64) -> Vec<f64> {
+pub(super) fn starting_smoothness(mechanism: &Mechanism, spacing: f64) -> Vec<f64> {
     let in_rotors = mechanism.rotor_dofs().first().copied().unwrap_or(mechanism.dofs().len());
     mechanism
         .dofs()
@@ -161,13 +156,17 @@ fn trial_problem(trial: &Trial, slot_of: &[Option<u32>]) -> TrialProblem {
     }
 }
 
-fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Result<Priors> {
-    let skeleton = mechanism.skeleton();
-    let coordinate = |c: &crate::skeleton::CoordinateId| &skeleton.coordinates[c.index()];
-    let stature = session.subject.stature.map(|measured| stature_prior(mechanism, measured)).transpose()?;
-    // Frames of a trial are far from independent: how a joint is usually held is known once per trial, not once per frame.
-    let frames = session.trials.iter().map(|t| t.detections.frames).max().unwrap_or(1).max(1) as f64;
-    let pose_sd = options.pose_sd * frames.sqrt();
+fn session_priors(
+    mechanism: &Mechanism,
+    markers: &[MarkerId],
+    session: &Session,
+    options: &FitOptions,
+) -> Result<Priors> {
+    let frames = session.trials.iter().map(|t| t.detections.frames).max().unwrap_or(1);
+    let fixed = |m: &MarkerId| mechanism.skeleton().markers[m.index()].fixed;
+    let offset_sd = markers.iter().map(|m| if fixed(m) { 0.0 } else { options.offset_sd }).collect();
+    let mut priors = priors(mechanism, offset_sd, frames, options);
+    priors.stature = session.subject.stature.map(|measured| stature_prior(mechanism, measured)).transpose()?;
     // Two cameras cannot tell which of them has moved: with no third to side with, a tail that lets one go would let both.
     let sees = |c: usize| {
         session.trials.iter().any(|t| {
@@ -175,14 +174,22 @@ fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Res
             (0..d.frames).any(|f| (0..d.keypoints).any(|k| d.get(c, f, k)[2] > 0.0))
         })
     };
-    let mut extrinsics = options.extrinsics;
     if (0..session.rig.len()).filter(|&c| sees(c)).count() < 3 {
-        extrinsics.dof = f64::INFINITY;
+        priors.extrinsics.dof = f64::INFINITY;
     }
-    Ok(Priors {
+    Ok(priors)
+}
+
+/// What is known of any body and rig before anything is seen; `offset_sd` is for each observed marker, `frames` are those of the longest trial.
+pub(super) fn priors(mechanism: &Mechanism, offset_sd: Vec<f64>, frames: usize, options: &FitOptions) -> Priors {
+    let skeleton = mechanism.skeleton();
+    let coordinate = |c: &CoordinateId| &skeleton.coordinates[c.index()];
+    // Frames of a trial are far from independent: how a joint is usually held is known once per trial, not once per frame.
+    let pose_sd = options.pose_sd * (frames.max(1) as f64).sqrt();
+    Priors {
         scales: mechanism.groups().groups.iter().map(|g| (0.0, g.prior_sd.unwrap_or(options.scale_sd))).collect(),
-        offset_sd: options.offset_sd,
-        extrinsics,
+        offset_sd,
+        extrinsics: options.extrinsics,
         gauge: options.gauge,
         pose: mechanism
             .dofs()
@@ -204,8 +211,8 @@ fn priors(mechanism: &Mechanism, session: &Session, options: &FitOptions) -> Res
                 c.range.map(|r| (r, softness))
             })
             .collect(),
-        stature,
-    })
+        stature: None,
+    }
 }
 
 fn stature_prior(mechanism: &Mechanism, measured: f64) -> Result<StaturePrior> {

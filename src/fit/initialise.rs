@@ -2,7 +2,7 @@
 //! fit of every sampled frame on its own.
 
 use super::FitOptions;
-use super::build::{Built, knot_spacing};
+use super::build::Built;
 use super::superpose::Superposition;
 use crate::camera::{CameraId, Projector, TriangulationOptions, triangulate};
 use crate::kinematics::Frame;
@@ -23,7 +23,7 @@ const SAMPLE_HZ: f64 = 15.0;
 const POINT_SD: f64 = 0.02;
 
 /// Fewest points that fix a body in space.
-const MIN_POINTS: usize = 4;
+pub(super) const MIN_POINTS: usize = 4;
 
 /// Rays may miss each other by this much where a calibration has gone stale, pixels.
 const LENIENT_PX: f64 = 60.0;
@@ -31,18 +31,24 @@ const LENIENT_PX: f64 = 60.0;
 /// Rays closer to parallel than this say nothing about depth, radians.
 const MIN_RAY_ANGLE: f64 = 0.05;
 
-/// Triangulated points of a sampled frame.
+/// Points of a sampled frame, triangulated or measured.
 pub(super) struct Sample {
-    time: f64,
-    points: Vec<PointObservation>,
+    /// Seconds from the beginning of the trial.
+    pub time: f64,
+    /// One for each marker.
+    pub points: Vec<PointObservation>,
+}
+
+/// How many frames a sample is apart from the next.
+pub(super) fn stride(rate_hz: f64) -> usize {
+    ((rate_hz / SAMPLE_HZ).round() as usize).max(1)
 }
 
 /// Triangulated frames of each trial; of one in which nobody can be placed, what is wrong with it.
 pub(super) fn sample(session: &Session, built: &Built) -> Vec<std::result::Result<Vec<Sample>, Unusable>> {
     let projectors: Vec<Projector> = built.problem.rig.iter().map(Projector::new).collect();
     let of_trial = |(trial, data): (&Trial, &TrialProblem)| {
-        let stride = ((trial.rate_hz / SAMPLE_HZ).round() as usize).max(1);
-        let frames: Vec<usize> = (0..data.times.len()).step_by(stride).collect();
+        let frames: Vec<usize> = (0..data.times.len()).step_by(stride(trial.rate_hz)).collect();
         let taken: Vec<Sample> = frames
             .par_iter()
             .map(|&f| Sample { time: data.times[f], points: points(data, f, &projectors) })
@@ -59,16 +65,17 @@ pub(super) fn sample(session: &Session, built: &Built) -> Vec<std::result::Resul
     session.trials.iter().zip(&built.problem.trials).map(of_trial).collect()
 }
 
-/// First parameters of all trials from their [`sample`]s, cameras as calibrated.
+/// First parameters of all trials from their samples, cameras as calibrated; `knots` are those of the trajectories.
 pub(super) fn initialise(
-    session: &Session,
-    built: &Built,
+    problem: &Problem,
     samples: &[Vec<Sample>],
+    knots: &[Knots],
     options: &FitOptions,
 ) -> Parameters {
-    let problem = &built.problem;
-    let size = size(problem, samples);
-    let scales = scales_of_size(problem, size);
+    let scales = match problem.free.scales {
+        true => scales_of_size(problem, size(problem, samples)),
+        false => vec![0.0; problem.groups()],
+    };
     let mut parameters = Parameters {
         trajectories: Vec::new(),
         offsets: vec![Vector3::zeros(); problem.markers.len()],
@@ -94,6 +101,7 @@ pub(super) fn initialise(
         frames.trials.push(trial);
     }
     frames.free.scales = false;
+    frames.hyper.point_sigma = vec![POINT_SD; problem.markers.len()];
     // Frames on their own have no neighbours to lean on: here the usual pose is known once per frame.
     for (prior, usual) in frames.priors.pose.iter_mut().zip(&problem.priors.pose) {
         prior.1 = if usual.1.is_finite() { options.pose_sd } else { usual.1 };
@@ -106,15 +114,15 @@ pub(super) fn initialise(
         ..SolveOptions::default()
     };
     let outcome = solve(&frames, parameters, &quick);
-    frames.free.scales = true;
+    frames.free.scales = problem.free.scales;
     let outcome = solve(&frames, outcome.parameters, &quick);
     let mut parameters = outcome.parameters;
     parameters.trajectories = parameters
         .trajectories
         .iter()
         .zip(samples)
-        .zip(&session.trials)
-        .map(|((found, taken), trial)| {
+        .zip(knots)
+        .map(|((found, taken), knots)| {
             let times: Vec<f64> = taken.iter().map(|s| s.time).collect();
             let mut poses: Vec<Pose> = (0..taken.len())
                 .map(|i| {
@@ -124,15 +132,18 @@ pub(super) fn initialise(
                 })
                 .collect();
             unwind(problem, &mut poses);
-            // A cubic has four controls: fewer frames cannot fix them, and stand each on its own.
-            let knots = match trial.detections.frames {
-                frames @ 0..4 => Knots::independent(frames, trial.rate_hz),
-                frames => Knots::cubic(frames, trial.rate_hz, knot_spacing(trial, options)),
-            };
-            BSpline::through(problem.layout.clone(), knots, |t| interpolate(&times, &poses, t))
+            BSpline::through(problem.layout.clone(), knots.clone(), |t| interpolate(&times, &poses, t))
         })
         .collect();
     parameters
+}
+
+/// Knots of a trajectory over frames at even steps from time 0. A cubic has four controls: fewer frames cannot fix them, and stand each on its own.
+pub(super) fn knots(frames: usize, rate_hz: f64, options: &FitOptions) -> Knots {
+    match frames {
+        0..4 => Knots::independent(frames, rate_hz),
+        _ => Knots::cubic(frames, rate_hz, options.knot_spacing.max(1.0 / rate_hz)),
+    }
 }
 
 /// Triangulates a frame's markers.
@@ -143,7 +154,7 @@ fn points(trial: &TrialProblem, frame: usize, projectors: &[Projector]) -> Vec<P
         let rays: Vec<(CameraId, [f64; 3])> =
             seen.iter().map(|o| (CameraId(o.camera as u32), [o.pixel[0], o.pixel[1], o.weight])).collect();
         if let Some(t) = triangulate(projectors, &rays, &lenient).filter(|t| t.angle > MIN_RAY_ANGLE) {
-            out.push(PointObservation { slot: seen[0].slot, position: t.point, weight: 1.0, sigma: POINT_SD });
+            out.push(PointObservation { slot: seen[0].slot, position: t.point, weight: 1.0 });
         }
     }
     out

@@ -84,46 +84,8 @@ pub fn inverse_kinematics(
     tasks: Option<&IkTasks>,
     coordinates: Option<&CoordinateTable>,
 ) -> Result<IkFit> {
-    let weight = |name: &str| tasks.map_or(1.0, |t| t.marker_weight(name));
-    let columns: Vec<(usize, MarkerId, f64)> = trial
-        .names
-        .iter()
-        .enumerate()
-        .filter_map(|(column, name)| Some((column, skeleton.marker(name)?, weight(name))))
-        .filter(|c| c.2 > 0.0)
-        .collect();
-    if columns.len() < MIN_POINTS {
-        return Err(Error::input(
-            format_args!("model `{}`", skeleton.name),
-            format_args!(
-                "{} of the trial's {} markers are in the model and have a weight; at least {MIN_POINTS} are needed",
-                columns.len(),
-                trial.names.len()
-            ),
-            "give the model's marker set (--marker-set), or check the names in the trial and the weights in the tasks",
-        ));
-    }
-    let mut any = false;
-    for (f, time) in trial.times.iter().enumerate() {
-        for (column, _, _) in &columns {
-            let Some(p) = trial.get(f, *column) else { continue };
-            any = true;
-            if p.iter().any(|x| x.abs() > FURTHEST) {
-                return Err(Error::input(
-                    format_args!("marker `{}` at {time} s", trial.names[*column]),
-                    format_args!("is {:.1e} m from the origin", p.norm()),
-                    "check the unit the file states, or take the marker out of that frame",
-                ));
-            }
-        }
-    }
-    if !any {
-        return Err(Error::input(
-            "the trial's markers",
-            "no frame holds any marker that the model has",
-            "export the trial again; blank and NaN are missing markers",
-        ));
-    }
+    let followed_here = followed_markers(trial, skeleton, tasks)?;
+    let columns = &followed_here.columns;
     let mechanism = Mechanism::new(skeleton.with_rotors(), ScaleGroups::default());
     let fitted = mechanism.skeleton();
     let (scales, offsets) = (Scales::ones(skeleton), Offsets::zeros(skeleton));
@@ -137,10 +99,7 @@ pub fn inverse_kinematics(
         ));
     }
     let goals = Goals::new(tasks, coordinates, skeleton)?;
-    let turn = match trial.up {
-        Some(up) => ground_from_world(up == UpAxis::Z, skeleton.up),
-        None => Rotation3::identity(),
-    };
+    let turn = followed_here.turn;
     let depths: Vec<usize> = columns.iter().map(|c| depth(fitted, fitted.markers[c.1.index()].body.index())).collect();
     let deepest = depths.iter().copied().max().unwrap_or(0);
     let mut superposition = Superposition::new(&mechanism, problem.layout(), scales.clone());
@@ -210,15 +169,87 @@ pub fn inverse_kinematics(
             converged: outcome.converged,
         });
     }
-    let in_trial = |name: &str| trial.names.iter().any(|n| n == name);
     Ok(IkFit {
         markers: columns.iter().map(|c| c.1).collect(),
         weights: columns.iter().map(|c| c.2).collect(),
-        not_in_model: trial.names.iter().filter(|n| skeleton.marker(n).is_none()).cloned().collect(),
-        not_in_trial: skeleton.markers.iter().map(|m| m.name.clone()).filter(|n| !in_trial(n)).collect(),
+        not_in_model: followed_here.not_in_model,
+        not_in_trial: followed_here.not_in_trial,
         q: q_all,
         positions,
         frames,
+    })
+}
+
+/// The markers of a trial that are followed.
+pub(super) struct FollowedMarkers {
+    /// Column in the trial, marker of the model, weight above 0.
+    pub columns: Vec<(usize, MarkerId, f64)>,
+    /// Markers of the trial that the model does not have.
+    pub not_in_model: Vec<String>,
+    /// Markers of the model that the trial does not have.
+    pub not_in_trial: Vec<String>,
+    /// Takes positions of the file to the model's ground.
+    pub turn: Rotation3<f64>,
+}
+
+/// Which markers trial and model share, each with its weight.
+///
+/// # Errors
+/// Fewer than three, none of them ever seen, or one of them kilometres away.
+pub(super) fn followed_markers(
+    trial: &MarkerTrial,
+    skeleton: &Skeleton,
+    tasks: Option<&IkTasks>,
+) -> Result<FollowedMarkers> {
+    let weight = |name: &str| tasks.map_or(1.0, |t| t.marker_weight(name));
+    let columns: Vec<(usize, MarkerId, f64)> = trial
+        .names
+        .iter()
+        .enumerate()
+        .filter_map(|(column, name)| Some((column, skeleton.marker(name)?, weight(name))))
+        .filter(|c| c.2 > 0.0)
+        .collect();
+    if columns.len() < MIN_POINTS {
+        return Err(Error::input(
+            format_args!("model `{}`", skeleton.name),
+            format_args!(
+                "{} of the trial's {} markers are in the model and have a weight; at least {MIN_POINTS} are needed",
+                columns.len(),
+                trial.names.len()
+            ),
+            "give the model's marker set (--marker-set), or check the names in the trial and the weights in the tasks",
+        ));
+    }
+    let mut any = false;
+    for (f, time) in trial.times.iter().enumerate() {
+        for (column, _, _) in &columns {
+            let Some(p) = trial.get(f, *column) else { continue };
+            any = true;
+            if p.iter().any(|x| x.abs() > FURTHEST) {
+                return Err(Error::input(
+                    format_args!("marker `{}` at {time} s", trial.names[*column]),
+                    format_args!("is {:.1e} m from the origin", p.norm()),
+                    "check the unit the file states, or take the marker out of that frame",
+                ));
+            }
+        }
+    }
+    if !any {
+        return Err(Error::input(
+            "the trial's markers",
+            "no frame holds any marker that the model has",
+            "export the trial again; blank and NaN are missing markers",
+        ));
+    }
+    let in_trial = |name: &str| trial.names.iter().any(|n| n == name);
+    Ok(FollowedMarkers {
+        columns,
+        not_in_model: trial.names.iter().filter(|n| skeleton.marker(n).is_none()).cloned().collect(),
+        not_in_trial: skeleton.markers.iter().map(|m| m.name.clone()).filter(|n| !in_trial(n)).collect(),
+        turn: match trial.up {
+            Some(up) => ground_from_world(up == UpAxis::Z, skeleton.up),
+            None => Rotation3::identity(),
+        },
     })
 }
 

@@ -6,8 +6,10 @@
 
 mod build;
 mod evaluation;
+mod exchanged;
 mod initialise;
 mod inverse_kinematics;
+mod markers;
 mod options;
 mod outcome;
 mod result;
@@ -16,7 +18,9 @@ mod superpose;
 mod verdict;
 
 pub use crate::session::ground_from_world;
+pub use exchanged::Exchange;
 pub use inverse_kinematics::{IkFit, IkFrame, inverse_kinematics};
+pub use markers::{MarkerFit, MarkerTrialFit, fit_markers};
 pub use options::{FitOptions, FitProgress, Stage};
 pub use outcome::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit, undecided};
 pub use stages::{default_scale_groups, default_skeleton, fit_session};

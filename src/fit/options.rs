@@ -45,6 +45,8 @@ pub type FitProgress = Arc<dyn Fn(Stage, f64, f64) + Send + Sync>;
 pub struct FitOptions {
     /// Refine the cameras under their prior.
     pub refine_cameras: bool,
+    /// Fit the sizes of the segments; `false` for a model that has the subject's size.
+    pub scales: bool,
     /// Fit marker offsets.
     pub offsets: bool,
     /// Compute standard deviations.
@@ -85,6 +87,7 @@ impl Default for FitOptions {
     fn default() -> Self {
         Self {
             refine_cameras: true,
+            scales: true,
             offsets: true,
             covariance: true,
             skeleton: None,

@@ -199,6 +199,8 @@ pub struct SessionFit {
     pub trials: Vec<TrialFit>,
     /// Seconds.
     pub timings: Timings,
+    /// For how many frames the errors of the detections last: deviations are stated as if there were that many fewer detections.
+    pub autocorrelation_frames: f64,
     /// Iterations of the solver, all stages.
     pub iterations: usize,
     /// Objective (a negative log posterior up to a constant) after each iteration.

@@ -99,23 +99,8 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
             ),
         );
     }
-    let border = problem.border();
-    let sd = |at: Option<usize>| match (&done.uncertainty, at) {
-        (Some(u), Some(i)) => u.shared_variance(i).max(0.0).sqrt(),
-        _ => 0.0,
-    };
     let scale_groups = scale_fits(&problem, parameters, done.uncertainty.as_ref());
-    let offset_fits = problem
-        .markers
-        .iter()
-        .enumerate()
-        .map(|(slot, &marker)| OffsetFit {
-            marker,
-            name: skeleton.markers[marker.index()].name.clone(),
-            offset: parameters.offsets[slot],
-            sd: Vector3::from_fn(|i, _| sd(border.offsets[slot].map(|o| o + i))),
-        })
-        .collect();
+    let offset_fits = offset_fits(&problem, parameters, done.uncertainty.as_ref());
     let back = Isometry3::from_parts(Default::default(), ground_from_world.into());
     let rig = problem
         .cameras(parameters)
@@ -141,6 +126,7 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         cameras,
         trials,
         timings: Timings::default(),
+        autocorrelation_frames: problem.hyper.autocorrelation_frames,
         iterations: done.iterations,
         cost_history: done.history,
         skeleton,
@@ -194,7 +180,7 @@ fn noise(problem: &Problem, residuals: &[PixelResidual]) -> Vec<Vec<Option<f64>>
 }
 
 /// The factor of a group's bodies: 1 + the parameters of all groups that contain every one of them (its own, and those of larger groups, as of the body as a whole).
-fn scale_fits(problem: &Problem, parameters: &Parameters, u: Option<&Uncertainty>) -> Vec<ScaleFit> {
+pub(super) fn scale_fits(problem: &Problem, parameters: &Parameters, u: Option<&Uncertainty>) -> Vec<ScaleFit> {
     let groups = &problem.mechanism.groups().groups;
     let border = problem.border();
     groups
@@ -220,16 +206,35 @@ fn scale_fits(problem: &Problem, parameters: &Parameters, u: Option<&Uncertainty
         .collect()
 }
 
-struct Kinematics {
-    q: Vec<Vec<f64>>,
-    q_sd: Vec<Vec<Option<f64>>>,
-    markers: Vec<Vec<Vector3<f64>>>,
+pub(super) fn offset_fits(problem: &Problem, parameters: &Parameters, u: Option<&Uncertainty>) -> Vec<OffsetFit> {
+    let border = problem.border();
+    let sd = |at: Option<usize>| match (u, at) {
+        (Some(u), Some(i)) => u.shared_variance(i).max(0.0).sqrt(),
+        _ => 0.0,
+    };
+    problem
+        .markers
+        .iter()
+        .enumerate()
+        .map(|(slot, &marker)| OffsetFit {
+            marker,
+            name: problem.mechanism.skeleton().markers[marker.index()].name.clone(),
+            offset: parameters.offsets[slot],
+            sd: Vector3::from_fn(|i, _| sd(border.offsets[slot].map(|o| o + i))),
+        })
+        .collect()
+}
+
+pub(super) struct Kinematics {
+    pub q: Vec<Vec<f64>>,
+    pub q_sd: Vec<Vec<Option<f64>>>,
+    pub markers: Vec<Vec<Vector3<f64>>>,
     origins: Vec<Vec<Vector3<f64>>>,
 }
 
 /// Coordinates of every frame in the file's own terms, and positions from those very coordinates through the model as read: what another
 /// program will compute from the files.
-fn poses(
+pub(super) fn poses(
     problem: &Problem,
     skeleton: &Skeleton,
     parameters: &Parameters,

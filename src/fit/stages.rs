@@ -1,7 +1,7 @@
 //! The stages of a fit.
 
 use super::build::{Built, build};
-use super::initialise::{initialise, sample};
+use super::initialise::{initialise, knots, sample};
 use super::result::{Finished, session_fit, trial_figures};
 use super::verdict::{Verdict, insane_trial, with_failures};
 use super::{FitOptions, SessionFit, Stage};
@@ -180,7 +180,8 @@ fn attempt(
         return Ok(Attempt::Without(sampled.into_iter().map(failure).collect()));
     }
     let samples: Vec<_> = sampled.into_iter().flatten().collect();
-    let start = initialise(session, &built, &samples, options);
+    let grids: Vec<_> = session.trials.iter().map(|t| knots(t.detections.frames, t.rate_hz, options)).collect();
+    let start = initialise(&built.problem, &samples, &grids, options);
     let initialised = begun.elapsed().as_secs_f64();
     run.say(Stage::Pose, 0.1);
     let before = built.problem.pixel_residuals(&start).iter().map(|r| trial_figures(session, r)).collect();
@@ -195,6 +196,8 @@ fn attempt(
 
     run.say(Stage::Covariance, 0.9);
     let covariance = Instant::now();
+    let problem = &mut built.problem;
+    problem.hyper.autocorrelation_frames = problem.autocorrelation_time(&problem.pixel_residuals(&parameters));
     let uncertainty = match options.covariance && !run.interrupted {
         true => match uncertainty(&built.problem, &parameters) {
             Ok(found) => Some(found),
@@ -267,7 +270,6 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
     let prior_smoothness = problem.hyper.smoothness.clone();
 
     // Pose and scales, with a noise level that lets everything in.
-    problem.free.scales = true;
     update_noise(problem, &start, &evidence);
     let observations: usize = problem.trials.iter().map(|t| t.observations.len()).sum();
     // A hundredth of a nat for each detection: noise levels that are not estimated yet are worth tens of times that.

@@ -53,7 +53,7 @@ pub fn reprojection(
     let of = |indices: &[u32]| {
         figures(indices.iter().map(|&i| {
             let r = &residuals[i as usize];
-            (r.squared_px.sqrt(), r.weight, r.depth / focal_px[usize::from(r.camera)])
+            (r.error_px.norm(), r.weight, r.depth / focal_px[usize::from(r.camera)])
         }))
     };
     let named = |names: &[String], index: &dyn Fn(&PixelResidual) -> u16| {
@@ -113,15 +113,15 @@ mod tests {
 
     #[test]
     fn counts_every_confident_detection() {
-        let row = |camera, squared_px: f64, weight| PixelResidual {
+        let row = |camera, px: f64, weight| PixelResidual {
             frame: 0,
             camera,
             keypoint: 0,
             weight,
-            squared_px,
+            error_px: nalgebra::Vector2::new(px, 0.0),
             depth: 2.0,
         };
-        let rows = [row(0, 9.0, 1.0), row(0, 1e4, 0.5), row(1, 49.0, 0.3), row(1, 1.0, 0.29)];
+        let rows = [row(0, 3.0, 1.0), row(0, 100.0, 0.5), row(1, 7.0, 0.3), row(1, 1.0, 0.29)];
         let names = ["a".to_string(), "b".to_string()];
         let r = reprojection(&rows, &names, &[1000.0, 500.0], &["k".to_string()]);
         assert_eq!(r.all.observations, 3);

@@ -1,9 +1,11 @@
 //! Files of inverse kinematics: coordinates, markers, errors.
 
 use super::atomic::NewFile;
+use super::json;
+use super::motion::deviations;
 use super::names::csv_field;
 use crate::error::Result;
-use crate::fit::IkFit;
+use crate::fit::{Exchange, IkFit, MarkerTrialFit};
 use crate::session::columns::number;
 use crate::session::coordinates::{CoordinateTable, file_unit};
 use crate::session::markers::{MarkerTrial, trc::to_text};
@@ -32,9 +34,22 @@ pub struct IkSummary {
     pub not_in_model: Vec<String>,
     /// Markers of the model that the trial does not have.
     pub not_in_trial: Vec<String>,
+    /// Markers whose names were found exchanged, and mended; never where every frame was fitted on its own.
+    pub exchanged: Vec<ExchangedMarkers>,
     /// How long a frame took, seconds; not in the file, which is the same whenever it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_per_frame: Option<f64>,
+}
+
+/// Two markers that bore each other's name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExchangedMarkers {
+    /// Both.
+    pub markers: [String; 2],
+    /// From this time, seconds,
+    pub from_s: f64,
+    /// to this one, both included.
+    pub to_s: f64,
 }
 
 /// The largest distance between a measured marker and the model's.
@@ -74,8 +89,37 @@ pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSu
         markers: (0..fit.markers.len()).map(name).collect(),
         not_in_model: fit.not_in_model.clone(),
         not_in_trial: fit.not_in_trial.clone(),
+        exchanged: Vec::new(),
         seconds_per_frame: None,
     }
+}
+
+/// Figures of a trial that was fitted with all its frames together.
+pub fn marker_trial_summary(fit: &MarkerTrialFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSummary {
+    let time = |frame: usize| trial.times.get(frame).copied().unwrap_or_default();
+    let exchanged = |e: &Exchange| ExchangedMarkers {
+        markers: e.names.clone(),
+        from_s: time(e.frames.start),
+        to_s: time(e.frames.end.saturating_sub(1)),
+    };
+    IkSummary { exchanged: fit.exchanged.iter().map(exchanged).collect(), ..ik_summary(&fit.fit, trial, skeleton) }
+}
+
+/// What [`ik_files`] gives, and `<name>_ik.sd.csv`, the coordinates' standard deviations (degrees and metres, empty where an angle has none).
+///
+/// # Errors
+/// As for [`ik_files`].
+pub fn marker_trial_files(
+    fit: &MarkerTrialFit,
+    trial: &MarkerTrial,
+    skeleton: &Skeleton,
+    name: &str,
+) -> Result<Vec<NewFile>> {
+    let summary = marker_trial_summary(fit, trial, skeleton);
+    let mut files = files(&fit.fit, &summary, trial, skeleton, name)?;
+    let deviations = deviations(&trial.times, &fit.q_sd, skeleton);
+    files.push(NewFile { name: format!("{name}_ik.sd.csv"), content: deviations.into_bytes() });
+    Ok(files)
 }
 
 /// `<name>_ik.mot` (degrees), `<name>_ik.trc` (the followed markers where the model has them, metres in ground), `<name>_ik_errors.csv` (distance of each followed marker in
@@ -84,6 +128,16 @@ pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSu
 /// # Errors
 /// A coordinate or position that is no number.
 pub fn ik_files(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton, name: &str) -> Result<Vec<NewFile>> {
+    files(fit, &ik_summary(fit, trial, skeleton), trial, skeleton, name)
+}
+
+fn files(
+    fit: &IkFit,
+    summary: &IkSummary,
+    trial: &MarkerTrial,
+    skeleton: &Skeleton,
+    name: &str,
+) -> Result<Vec<NewFile>> {
     let coordinates = CoordinateTable {
         names: skeleton.coordinates.iter().map(|c| c.name.clone()).collect(),
         times: trial.times.clone(),
@@ -119,14 +173,12 @@ pub fn ik_files(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton, name: &st
         }
         errors.push('\n');
     }
-    // Plain structs with text keys, written to memory: nothing here can fail.
-    let summary = serde_json::to_string_pretty(&ik_summary(fit, trial, skeleton)).unwrap_or_default() + "\n";
     let trc = format!("{name}_ik.trc");
     let file = |ending: &str, text: String| NewFile { name: format!("{name}{ending}"), content: text.into_bytes() };
     Ok(vec![
         file("_ik.mot", coordinates.to_mot(name)?),
         file("_ik.trc", to_text(&markers, &trc)?),
         file("_ik_errors.csv", errors),
-        file("_ik.json", summary),
+        file("_ik.json", json(summary)),
     ])
 }

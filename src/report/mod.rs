@@ -25,13 +25,17 @@ mod names;
 pub mod outcome;
 #[cfg(test)]
 mod sample;
+mod subject;
 pub mod summary;
 
 pub use atomic::{NewFile, OutputFolder};
 pub use folder::read_folder;
-pub use ik::{IkSummary, LargestError, ik_files, ik_summary};
+pub use ik::{
+    ExchangedMarkers, IkSummary, LargestError, ik_files, ik_summary, marker_trial_files, marker_trial_summary,
+};
 pub use manifest::Provenance;
 pub use outcome::Outcome;
+pub use subject::{Subject, subject, subject_files};
 pub use summary::summary;
 
 use crate::camera::calibration;
@@ -179,7 +183,7 @@ fn cameras(fit: &SessionFit, rendered: &mut Rendered) {
 }
 
 fn models(fit: &SessionFit, rendered: &mut Rendered) {
-    for file in model::files(fit) {
+    for file in model::files(&fit.skeleton, &fit.scales, &fit.offsets) {
         match file.content {
             Ok(text) => rendered.add(file.name, text, file.what),
             Err(why) => rendered.absent.push(Absent { name: file.name.into(), why }),

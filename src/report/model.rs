@@ -3,8 +3,7 @@
 //! Always in the format the model came in, and in the other one where that moves exactly as the skeleton does; where it does
 //! not, the format's writer says why. This is the one place that calls those writers.
 
-use crate::fit::SessionFit;
-use crate::skeleton::{ModelSource, write_mjcf, write_osim};
+use crate::skeleton::{ModelSource, Offsets, Scales, Skeleton, write_mjcf, write_osim};
 
 /// A model file, or why it cannot be written.
 pub struct ModelFile {
@@ -17,27 +16,27 @@ pub struct ModelFile {
 }
 
 /// Both model files, the model's own format first.
-pub fn files(fit: &SessionFit) -> Vec<ModelFile> {
+pub fn files(skeleton: &Skeleton, scales: &Scales, offsets: &Offsets) -> Vec<ModelFile> {
     let says = |e: crate::Error| e.to_string().replace("\n  ", "; ");
     let osim = ModelFile {
         name: "model.osim",
         what: "the scaled model with its fitted markers, for OpenSim",
-        content: numbers(fit).and_then(|()| write_osim(&fit.skeleton, &fit.scales, &fit.offsets).map_err(says)),
+        content: numbers(scales, offsets).and_then(|()| write_osim(skeleton, scales, offsets).map_err(says)),
     };
     let mjcf = ModelFile {
         name: "model.xml",
         what: "the scaled model with its fitted markers, for MuJoCo",
-        content: numbers(fit).and_then(|()| write_mjcf(&fit.skeleton, &fit.scales, &fit.offsets).map_err(says)),
+        content: numbers(scales, offsets).and_then(|()| write_mjcf(skeleton, scales, offsets).map_err(says)),
     };
-    match fit.skeleton.source {
+    match skeleton.source {
         ModelSource::Mjcf { .. } => vec![mjcf, osim],
         ModelSource::Osim { .. } | ModelSource::None => vec![osim, mjcf],
     }
 }
 
 /// A failed fit may have left factors that are no numbers; no model is made of those.
-fn numbers(fit: &SessionFit) -> Result<(), String> {
-    let scales = fit.scales.0.iter().flatten().all(|s| s.is_finite());
-    let offsets = fit.offsets.0.iter().all(|o| o.iter().all(|x| x.is_finite()));
+fn numbers(scales: &Scales, offsets: &Offsets) -> Result<(), String> {
+    let scales = scales.0.iter().flatten().all(|s| s.is_finite());
+    let offsets = offsets.0.iter().all(|o| o.iter().all(|x| x.is_finite()));
     if scales && offsets { Ok(()) } else { Err("the fit failed and left no complete set of scales and offsets".into()) }
 }

@@ -39,17 +39,22 @@ pub fn mot(trial: &TrialFit, skeleton: &Skeleton) -> Option<String> {
 /// Standard deviations, columns and units as in the `.mot`; an empty field is a coordinate without one (held, not computed,
 /// or an angle near its singularity).
 pub fn sd_csv(trial: &TrialFit, skeleton: &Skeleton) -> String {
+    deviations(&trial.time, &trial.q_sd, skeleton)
+}
+
+/// The same from the times and deviations of the frames, radians and metres.
+pub(super) fn deviations(times: &[f64], q_sd: &[Vec<Option<f64>>], skeleton: &Skeleton) -> String {
     let mut out = String::from("time");
     for coordinate in &skeleton.coordinates {
         let _ = write!(out, ",{}", csv_field(&coordinate.name));
     }
     out.push('\n');
-    for (frame, time) in trial.time.iter().enumerate() {
+    for (frame, time) in times.iter().enumerate() {
         if !time.is_finite() {
             continue;
         }
         number(&mut out, *time);
-        let row = trial.q_sd.get(frame).map_or(&[][..], Vec::as_slice);
+        let row = q_sd.get(frame).map_or(&[][..], Vec::as_slice);
         for (i, coordinate) in skeleton.coordinates.iter().enumerate() {
             out.push(',');
             if let Some(sd) = row.get(i).copied().flatten().filter(|sd| sd.is_finite()) {

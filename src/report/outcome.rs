@@ -59,6 +59,10 @@ pub struct Outcome {
     pub ground_from_world_quat_wxyz: [f64; 4],
     /// What became of each camera.
     pub cameras: BTreeMap<String, CameraOutcome>,
+    /// For how many frames the errors of the detections last (integrated autocorrelation time); deviations are stated as if there were that many fewer
+    /// detections. `null` where they were not computed.
+    #[serde(default)]
+    pub autocorrelation_frames: Option<f64>,
     /// Wall-clock seconds.
     pub timing_s: Timing,
     /// Iterations of the solver, all stages.
@@ -199,6 +203,7 @@ impl Outcome {
                 .iter()
                 .map(|c| (c.name.clone(), CameraOutcome::new(c, fit.rig.iter().find(|r| r.name == c.name))))
                 .collect(),
+            autocorrelation_frames: finite(fit.autocorrelation_frames),
             timing_s: Timing {
                 read: finite(fit.timings.read),
                 initialise: finite(fit.timings.initialise),
@@ -242,6 +247,7 @@ impl Outcome {
             height_m: None,
             ground_from_world_quat_wxyz: quat_wxyz(ground_from_world),
             cameras: BTreeMap::new(),
+            autocorrelation_frames: None,
             timing_s: Timing { read: None, initialise: None, solve: None, covariance: None, write: None, total: None },
             iterations: 0,
             cost_history: Vec::new(),

@@ -332,6 +332,7 @@ pub fn session() -> SessionFit {
         ground_from_world: Rotation3::from_axis_angle(&Vector3::x_axis(), -std::f64::consts::FRAC_PI_2),
         cameras,
         timings: Timings { read: 0.08, initialise: 0.11, solve: 0.32, covariance: 0.09, write: 0.0, total: 0.6 },
+        autocorrelation_frames: 3.0,
         iterations: 34,
         cost_history: (0..34).map(|i| 812.5 + 4e4 * (-0.55 * i as f64).exp()).collect(),
         skeleton,

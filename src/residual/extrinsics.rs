@@ -61,7 +61,7 @@ impl ExtrinsicsPrior {
             // The 2-D loss of `robust` with its dimension replaced by 6.
             ((self.dof + 6.0) * (s / self.dof).ln_1p(), (self.dof + 6.0) / (self.dof + s))
         } else {
-            RobustLoss::Gaussian.evaluate(s)
+            RobustLoss::Gaussian.evaluate::<6>(s)
         };
         TwistModel {
             cost: 0.5 * (rho + far * s),

@@ -25,3 +25,22 @@ pub struct PointModel {
     /// `‖residual‖²/σ²`.
     pub squared: f64,
 }
+
+/// How much of a robust loss's bend goes into the information.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Curvature {
+    /// That of a parabola that touches the loss from above: for steps.
+    Majorant,
+    /// The mean over all directions ([`RobustLoss::expand`](crate::math::robust::RobustLoss::expand)), times a share: for what a solution is worth.
+    Mean(f64),
+}
+
+impl Curvature {
+    /// From the slope and the mean curvature of a loss.
+    fn of(self, slope: f64, mean: f64) -> f64 {
+        match self {
+            Self::Majorant => slope,
+            Self::Mean(share) => share * mean,
+        }
+    }
+}

@@ -10,7 +10,7 @@
 //! Derivatives are with respect to `p`; those with respect to `world_from_camera ← exp(ξ)·world_from_camera` follow from
 //! them, because moving the camera by `ξ` is moving the point by `−ξ`: `∂π/∂ξ = −(∂π/∂p)·[−[p]× | I]`.
 
-use super::PointModel;
+use super::{Curvature, PointModel};
 use crate::camera::Projector;
 use crate::math::robust::RobustLoss;
 use nalgebra::{Vector2, Vector3};
@@ -30,24 +30,24 @@ pub struct Observation {
     pub weight: f64,
 }
 
-/// Cost, gradient and Gauss–Newton information in the marker's position, for a noise of precision `1/σ²` (given with its logarithm); `None` behind the camera or beyond its lens model.
+/// Cost, gradient and information (the projection's by Gauss and Newton, the loss's as `curvature` says) in the marker's position, for a noise of precision `1/σ²` (given with its logarithm); `None` behind the camera or beyond its lens model.
 pub fn linearise(
     observation: &Observation,
     camera: &Projector,
     point_in_world: &Vector3<f64>,
     (precision, log_precision): (f64, f64),
     loss: RobustLoss,
+    curvature: Curvature,
 ) -> Option<PointModel> {
     let (pixel, d) = camera.project_with_point_derivative(point_in_world)?; // 2, 2×3
     let e = pixel - Vector2::from(observation.pixel);
     let squared = e.norm_squared() * precision;
-    let (rho, slope) = loss.evaluate(squared);
-    let k = observation.weight * slope * precision;
-    let scaled = d * k;
+    let (rho, slope, mean) = loss.expand::<2>(squared);
+    let k = observation.weight * precision;
     Some(PointModel {
         cost: observation.weight * (0.5 * rho - log_precision),
-        gradient: scaled.tr_mul(&e),
-        information: d.tr_mul(&scaled),
+        gradient: d.tr_mul(&(e * (k * slope))),
+        information: d.tr_mul(&(d * (k * curvature.of(slope, mean)))),
         squared,
     })
 }
@@ -64,7 +64,7 @@ pub fn cost(
         Some(pixel) => (pixel - Vector2::from(observation.pixel)).norm_squared() * precision,
         None => UNSEEN * UNSEEN,
     };
-    (observation.weight * (0.5 * loss.evaluate(squared).0 - log_precision), squared)
+    (observation.weight * (0.5 * loss.evaluate::<2>(squared).0 - log_precision), squared)
 }
 
 /// Distance, in standard deviations, that a marker behind its camera is charged with.

@@ -34,6 +34,9 @@ const MARKERS_THAT_SHOW_SIZE: usize = 2;
 /// Standard deviation of a segment's share in stature: about 4 % among adults (de Leva 1996 and the surveys it adjusts), a little more for children.
 const SEGMENT_SD: f64 = 0.05;
 
+/// Standard deviation of a body's proportions along one axis: segments differ in stoutness by about twice what they do in length.
+const AXIS_SD: f64 = 0.1;
+
 /// Standard deviation of size as a whole: wide enough for children.
 const OVERALL_SD: f64 = 0.2;
 
@@ -192,6 +195,26 @@ impl ScaleGroups {
     pub fn with_overall(mut self, skeleton: &Skeleton) -> Self {
         let members = (1..skeleton.bodies.len()).map(|b| (BodyId(b as u32), [true; 3])).collect();
         self.groups.push(ScaleGroup { name: "overall".into(), members, prior_sd: Some(OVERALL_SD) });
+        self
+    }
+
+    /// These groups and one more for each body and each of its axes, the two sides together: what markers on the skin of every segment can tell, keypoints of joints cannot.
+    pub fn with_axes(mut self, skeleton: &Skeleton) -> Self {
+        let mut by_name: Vec<(String, Vec<BodyId>)> = Vec::new();
+        for (b, body) in skeleton.bodies.iter().enumerate().skip(1) {
+            let name = without_side(&body.name).map_or_else(|| body.name.clone(), |(stem, _)| stem);
+            match by_name.iter_mut().find(|(n, _)| *n == name) {
+                Some((_, bodies)) => bodies.push(BodyId(b as u32)),
+                None => by_name.push((name, vec![BodyId(b as u32)])),
+            }
+        }
+        for (name, bodies) in by_name {
+            for (axis, letter) in ["x", "y", "z"].into_iter().enumerate() {
+                let along = std::array::from_fn(|i| i == axis);
+                let members = bodies.iter().map(|&b| (b, along)).collect();
+                self.groups.push(ScaleGroup { name: format!("{name}:{letter}"), members, prior_sd: Some(AXIS_SD) });
+            }
+        }
         self
     }
 }

@@ -1,6 +1,6 @@
 //! Posterior standard deviations: the inverse of the normal matrix, where the band and the border reach.
 
-use super::linearise::linearise;
+use super::linearise::{Information, Workspace, linearise_in};
 use super::problem::{BorderLayout, Parameters, Problem};
 use crate::math::arrow::NonPositivePivot;
 use crate::math::border::Border;
@@ -28,13 +28,14 @@ impl Uncertainty {
     }
 }
 
-/// Posterior covariances at a solution (undamped; robust weights as they stand).
+/// Posterior covariances at a solution: undamped, losses with their mean curvature, detections counted for as many as they are worth.
 ///
 /// # Errors
 /// When the normal matrix is not positive definite: something is neither observed nor held by a prior.
 pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncertainty, NonPositivePivot> {
     let border = problem.border();
-    let covariance = linearise(problem, parameters).arrow.factor()?.into_covariance();
+    let here = linearise_in(&mut Workspace::default(), problem, &problem.free, parameters, Information::Posterior);
+    let covariance = here.arrow.factor()?.into_covariance();
     let layout = &problem.layout;
     let (n, columns) = (layout.dofs(), border.columns);
     let (mut variances, mut rotors) = (Vec::new(), Vec::new());

@@ -8,13 +8,11 @@
 //! `λ_j = γ_j / Σ_k r_k²` (`r_k` and `P_j` scaled to one spacing of the controls where trials differ in it), where `γ_j = rank − λ_j·tr(H⁻¹P_j)` is the number of differences that the data determine. The trace comes from
 //! the inverse's blocks inside the band, shared parameters held.
 
-use super::linearise::{Workspace, linearise_in};
+use super::linearise::{Information, Workspace, linearise_in};
 use super::problem::{Free, Parameters, Problem};
-use crate::residual::reprojection::Observation;
 use crate::residual::smoothness;
 use crate::skeleton::{GROUND, Motion, Operation};
-use crate::trajectory::{LocalTrajectory, Trajectory};
-use rayon::prelude::*;
+use crate::trajectory::LocalTrajectory;
 
 /// Bounds and weights of the estimates.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,9 +57,10 @@ pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &Ev
             for r in trial {
                 let cell = r.camera as usize * keypoints + r.keypoint as usize;
                 let sigma = levels[cell];
-                let s = r.squared_px / (sigma * sigma);
-                weight[cell] += r.weight * loss.membership(s);
-                sum[cell] += 0.5 * r.weight * loss.weight(s) * r.squared_px;
+                let squared_px = r.error_px.norm_squared();
+                let s = squared_px / (sigma * sigma);
+                weight[cell] += r.weight * loss.membership::<2>(s);
+                sum[cell] += 0.5 * r.weight * loss.weight::<2>(s) * squared_px;
             }
         }
         let level = |cells: &mut dyn Iterator<Item = usize>| -> Option<f64> {
@@ -89,13 +88,56 @@ pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &Ev
     }
 }
 
+/// Bounds of the noise of points in space, metres: no system measures a body better than the first, and what is worse than the second is no measurement of the marker.
+const POINT_SIGMA: (f64, f64) = (1e-4, 0.1);
+
+/// One EM step for the noise levels of points, applied three times: of each marker, drawn to that of all with the weight of `pooling` points (infinite: one level for all, as weights
+/// that somebody has set presume).
+pub fn update_point_noise(problem: &mut Problem, parameters: &Parameters, pooling: f64) {
+    let residuals = problem.point_residuals(parameters);
+    let loss = problem.hyper.point_loss;
+    for _ in 0..3 {
+        let markers = problem.markers.len();
+        let (mut weight, mut sum) = (vec![0.0; markers], vec![0.0; markers]);
+        for r in residuals.iter().flatten() {
+            let slot = r.slot as usize;
+            let s = r.error.norm_squared() / problem.hyper.point_sigma[slot].powi(2);
+            weight[slot] += r.weight * loss.membership::<3>(s);
+            sum[slot] += r.weight * loss.weight::<3>(s) * r.error.norm_squared() / 3.0;
+        }
+        let (points, squares): (f64, f64) = (weight.iter().sum(), sum.iter().sum());
+        if points <= 0.0 {
+            return;
+        }
+        let all = squares / points;
+        for (slot, sigma) in problem.hyper.point_sigma.iter_mut().enumerate() {
+            let own = if pooling.is_finite() { (pooling * all + sum[slot]) / (pooling + weight[slot]) } else { all };
+            *sigma = own.sqrt().clamp(POINT_SIGMA.0, POINT_SIGMA.1);
+        }
+    }
+}
+
+/// Files hold places on a body to no more digits than this, metres.
+const OFFSET_SD_FLOOR: f64 = 1e-5;
+
+/// The deviations of marker offsets that the fitted ones show, those together that were believed to be alike: those of a model whose markers sit where the subject's do are small, and markers then
+/// tell scales far better. Never larger than believed: segments could take any size if their markers could go anywhere.
+pub fn offset_sd(parameters: &Parameters, believed: &[f64]) -> Vec<f64> {
+    let of_slot = |sd: &f64| {
+        let alike = parameters.offsets.iter().zip(believed).filter(|(_, other)| *other == sd);
+        let (count, squares) = alike.fold((0.0, 0.0), |(n, s), (o, _)| (n + 3.0, s + o.norm_squared()));
+        (squares / count).sqrt().max(OFFSET_SD_FLOOR).min(*sd)
+    };
+    believed.iter().map(of_slot).collect()
+}
+
 /// One step of the smoothness estimate at the given parameters. `prior` are the starting precisions. Leaves everything as it is where the
 /// system cannot be factored, or where frames are independent.
 pub fn update_smoothness(problem: &mut Problem, parameters: &Parameters, prior: &[f64], options: &EvidenceOptions) {
     let layout = problem.layout.clone();
     let n = layout.dofs();
     let free = Free::nothing(problem.rig.len());
-    let here = linearise_in(&mut Workspace::default(), problem, &free, parameters);
+    let here = linearise_in(&mut Workspace::default(), problem, &free, parameters, Information::Observed);
     let Ok(factor) = here.arrow.factor() else { return };
     let covariance = factor.into_covariance();
     let (mut squares, mut traces, mut rank) = (vec![0.0; n], vec![0.0; n], 0.0);
@@ -152,23 +194,6 @@ pub fn update_smoothness(problem: &mut Problem, parameters: &Parameters, prior: 
 /// See [`Problem::smoothness_share`].
 const POSITION_SHARE: f64 = 0.02;
 
-/// A detection's residual.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PixelResidual {
-    /// Frame.
-    pub frame: u32,
-    /// Camera.
-    pub camera: u16,
-    /// Keypoint.
-    pub keypoint: u16,
-    /// Confidence.
-    pub weight: f64,
-    /// Squared distance, px².
-    pub squared_px: f64,
-    /// Depth of the marker in the camera, metres.
-    pub depth: f64,
-}
-
 impl Problem {
     /// The first `scalars` degrees of freedom, those together that have one smoothness: the slides of a body on ground, which are one displacement by its
     /// components, and must not be told apart by where the world's axes happen to point.
@@ -195,45 +220,5 @@ impl Problem {
     pub fn smoothness_share(&self, dof: usize) -> f64 {
         let coordinate = &self.mechanism.skeleton().coordinates[self.layout.coordinates[dof]];
         if dof < self.layout.scalars() && coordinate.motion == Motion::Translational { POSITION_SHARE } else { 1.0 }
-    }
-
-    /// Distance of every detection from its marker, by trial. A marker behind the camera is 10⁴ px away.
-    pub fn pixel_residuals(&self, parameters: &Parameters) -> Vec<Vec<PixelResidual>> {
-        let projectors = self.projectors(parameters);
-        let (scales, offsets) = (self.all_scales(parameters), self.all_offsets(parameters));
-        let skeleton = self.mechanism.skeleton();
-        self.trials
-            .iter()
-            .zip(&parameters.trajectories)
-            .map(|(trial, trajectory)| {
-                let by_frame: Vec<Vec<PixelResidual>> = (0..trial.times.len())
-                    .into_par_iter()
-                    .map_init(
-                        || (self.layout.default_pose(), crate::kinematics::Frame::new(skeleton)),
-                        |(pose, frame), f| {
-                            trajectory.pose(trial.times[f], pose);
-                            crate::kinematics::forward(skeleton, &scales, &offsets, &pose.q, &pose.rotors, frame);
-                            let row = |o: &Observation| {
-                                let p = &frame.markers[self.markers[o.slot as usize].index()];
-                                let camera = &projectors[o.camera as usize];
-                                let squared_px = camera
-                                    .project(p)
-                                    .map_or(1e8, |u| (u - nalgebra::Vector2::from(o.pixel)).norm_squared());
-                                PixelResidual {
-                                    frame: f as u32,
-                                    camera: o.camera,
-                                    keypoint: o.keypoint,
-                                    weight: o.weight,
-                                    squared_px,
-                                    depth: camera.point_in_camera(p).z,
-                                }
-                            };
-                            trial.frame_observations(f).iter().map(row).collect()
-                        },
-                    )
-                    .collect();
-                by_frame.concat()
-            })
-            .collect()
     }
 }

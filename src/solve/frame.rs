@@ -1,13 +1,14 @@
 //! One frame's share of the normal equations.
 
 use super::corner::Corner;
+use super::linearise::Information;
 use super::problem::{BorderLayout, Free, Parameters, Problem};
 use super::spatial::{SpatialInformation, wrench};
 use crate::camera::Projector;
 use crate::kinematics::FrameDerivatives;
 use crate::residual::point::PointObservation;
 use crate::residual::reprojection::Observation;
-use crate::residual::{gaussian, limit, point, reprojection};
+use crate::residual::{Curvature, gaussian, limit, point, reprojection};
 use crate::skeleton::{Offsets, Scales};
 use crate::trajectory::{LocalTrajectory, LocalWeights, Pose, Trajectory};
 use nalgebra::{Matrix3, Vector3, Vector6};
@@ -27,10 +28,11 @@ pub(super) struct Shared<'a> {
     pub paths: Vec<Vec<usize>>,
     /// Columns of the border that each degree of freedom has anything to do with: an elbow moves no marker of the foot.
     pub touched: Vec<Vec<Range<usize>>>,
+    pub information: Information,
 }
 
 impl<'a> Shared<'a> {
-    pub fn new(problem: &'a Problem, free: &Free, parameters: &'a Parameters) -> Self {
+    pub fn new(problem: &'a Problem, free: &Free, parameters: &'a Parameters, information: Information) -> Self {
         let paths = problem.mechanism.paths();
         let border = problem.border_of(free);
         let touched = touched(problem, &border, &paths);
@@ -44,6 +46,7 @@ impl<'a> Shared<'a> {
             origin: problem.origin(),
             paths,
             touched,
+            information,
         }
     }
 
@@ -152,7 +155,7 @@ impl FrameWork {
         }
         for o in trial.frame_points(frame) {
             let p = &out.markers[problem.markers[o.slot as usize].index()];
-            cost += point::linearise(o, p, hyper.point_loss).cost;
+            cost += point::cost(o, p, hyper.point_sigma[o.slot as usize], hyper.point_loss);
         }
         for (j, &c) in problem.layout.coordinates[..problem.layout.scalars()].iter().enumerate() {
             let (mean, sd) = problem.priors.pose[j];
@@ -230,12 +233,17 @@ impl FrameWork {
         let about = p - shared.origin;
         let rotation = &self.kinematics.frame.rotations[b];
         let (loss, point_loss) = (problem.hyper.pixel_loss, problem.hyper.point_loss);
+        let curvature = match shared.information {
+            Information::Step => Curvature::Majorant,
+            Information::Observed => Curvature::Mean(1.0),
+            Information::Posterior => Curvature::Mean(1.0 / problem.hyper.autocorrelation_frames),
+        };
         let mut gradient = Vector3::zeros();
         let mut information = Matrix3::zeros();
         for o in observations {
             let camera = o.camera as usize;
             let precision = problem.hyper.precision(camera, o.keypoint.into());
-            let Some(m) = reprojection::linearise(o, &shared.projectors[camera], &p, precision, loss) else {
+            let Some(m) = reprojection::linearise(o, &shared.projectors[camera], &p, precision, loss, curvature) else {
                 // Charged, but with nothing to pull on.
                 corner.cost += reprojection::cost(o, &shared.projectors[camera], &p, precision, loss).0;
                 continue;
@@ -251,7 +259,7 @@ impl FrameWork {
             }
         }
         for o in points {
-            let m = point::linearise(o, &p, point_loss);
+            let m = point::linearise(o, &p, problem.hyper.point_sigma[slot], point_loss, curvature);
             corner.cost += m.cost;
             gradient += m.gradient;
             information += m.information;

@@ -8,7 +8,7 @@
 //! decrement `½·gᵀ·H⁻¹·g`: how far the cost can still fall. The cost being a negative log posterior, a decrement of 10⁻² is a distance of 0.14
 //! standard deviations from the minimum in the space of all parameters together, below anything that is reported.
 
-use super::linearise::{Linearisation, Workspace, linearise_in};
+use super::linearise::{Information, Linearisation, Workspace, linearise_in};
 use super::problem::{Parameters, Problem};
 use crate::math::arrow::{Arrow, Band};
 use argmin::core::observers::{Observe, ObserverMode};
@@ -112,8 +112,7 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
         let Some(parameters) = state.get_param().cloned() else {
             return Err(argmin::core::ArgminError::NotInitialized { text: "parameters are not set".into() }.into());
         };
-        let here =
-            problem.problem("linearise_count", |p| Ok(linearise_in(&mut self.workspace, p, &p.free, &parameters)))?;
+        let here = problem.problem("linearise_count", |p| Ok(self.linearise(p, &parameters)))?;
         let cost = here.cost;
         self.current = Some(here);
         Ok((state.param(parameters).cost(cost), None))
@@ -133,8 +132,7 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
         while accepted.is_none() && self.finished.is_none() {
             let here = match self.current.take() {
                 Some(l) => l,
-                None => problem
-                    .problem("linearise_count", |p| Ok(linearise_in(&mut self.workspace, p, &p.free, &parameters)))?,
+                None => problem.problem("linearise_count", |p| Ok(self.linearise(p, &parameters)))?,
             };
             let Some(step) = damped_step(here.arrow, self.damping) else {
                 self.reject();
@@ -151,8 +149,7 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
             let (new, there) = if last {
                 (problem.problem("cost_count", |p| Ok(p.cost(&candidate)))?, None)
             } else {
-                let there = problem
-                    .problem("linearise_count", |p| Ok(linearise_in(&mut self.workspace, p, &p.free, &candidate)))?;
+                let there = problem.problem("linearise_count", |p| Ok(self.linearise(p, &candidate)))?;
                 (there.cost, Some(there))
             };
             let ratio = (cost - new) / step.predicted;
@@ -192,6 +189,10 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
 }
 
 impl LevenbergMarquardt {
+    fn linearise(&mut self, problem: &Problem, parameters: &Parameters) -> Linearisation {
+        linearise_in(&mut self.workspace, problem, &problem.free, parameters, Information::Step)
+    }
+
     fn reject(&mut self) {
         self.damping = (self.damping * self.growth).max(1e-8);
         self.growth *= 2.0;

@@ -50,7 +50,7 @@ struct Piece {
 impl Problem {
     /// The whole objective: a negative log posterior up to a constant.
     pub fn cost(&self, parameters: &Parameters) -> f64 {
-        let shared = Shared::new(self, &self.free, parameters);
+        let shared = Shared::new(self, &self.free, parameters, Information::Step);
         let mut cost = 0.0;
         for (i, trial) in self.trials.iter().enumerate() {
             let parts: Vec<f64> = pieces(&parameters.trajectories[i], &trial.times)
@@ -72,9 +72,20 @@ impl Problem {
     }
 }
 
-/// Linearises the problem.
+/// What the matrix of a linearisation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Information {
+    /// Steps: robust losses have the curvature of a parabola that touches them from above, which may be followed from afar.
+    Step,
+    /// What the data tell at a solution: their mean curvature ([`RobustLoss::expand`](crate::math::robust::RobustLoss::expand)).
+    Observed,
+    /// The same, detections counted for as many as they are worth ([`Hyperparameters::autocorrelation_frames`](super::Hyperparameters::autocorrelation_frames)).
+    Posterior,
+}
+
+/// Linearises the problem for a step.
 pub fn linearise(problem: &Problem, parameters: &Parameters) -> Linearisation {
-    linearise_in(&mut Workspace::default(), problem, &problem.free, parameters)
+    linearise_in(&mut Workspace::default(), problem, &problem.free, parameters, Information::Step)
 }
 
 /// The same with only `free` free, in the memory of an earlier linearisation.
@@ -83,8 +94,9 @@ pub fn linearise_in(
     problem: &Problem,
     free: &Free,
     parameters: &Parameters,
+    information: Information,
 ) -> Linearisation {
-    let shared = Shared::new(problem, free, parameters);
+    let shared = Shared::new(problem, free, parameters, information);
     let columns = shared.border.columns;
     let n = problem.layout.dofs();
     let mut corner = shared.corner();
@@ -340,10 +352,10 @@ fn shared_priors(shared: &Shared, corner: &mut DenseCorner) {
             scalar(border.scales.map(|s| s + g), gaussian::evaluate(parameters.scales[g], mean, sd));
         }
     }
-    for (o, at) in parameters.offsets.iter().zip(&border.offsets) {
+    for ((o, at), sd) in parameters.offsets.iter().zip(&border.offsets).zip(&priors.offset_sd) {
         if let Some(at) = at {
             for i in 0..3 {
-                scalar(Some(at + i), gaussian::evaluate(o[i], 0.0, priors.offset_sd));
+                scalar(Some(at + i), gaussian::evaluate(o[i], 0.0, *sd));
             }
         }
     }

@@ -13,13 +13,15 @@ mod inverse_kinematics;
 mod levenberg;
 mod linearise;
 mod problem;
+mod residuals;
 mod spatial;
 #[cfg(test)]
 mod tests;
 
 pub use covariance::{Uncertainty, uncertainty};
-pub use evidence::{EvidenceOptions, PixelResidual, update_noise, update_smoothness};
+pub use evidence::{EvidenceOptions, offset_sd, update_noise, update_point_noise, update_smoothness};
 pub use inverse_kinematics::{CoordinateGoal, IkOutcome, IkWorkspace, InverseKinematics, tangent_of_angles};
 pub use levenberg::{LevenbergMarquardt, SolveOptions, SolveOutcome, StopFlag, solve};
 pub use linearise::{Linearisation, linearise};
 pub use problem::{BorderLayout, Free, Hyperparameters, Parameters, Priors, Problem, StaturePrior, TrialProblem};
+pub use residuals::{PixelResidual, PointResidual};

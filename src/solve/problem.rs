@@ -71,8 +71,8 @@ impl Free {
 pub struct Priors {
     /// Mean and standard deviation of each scale parameter.
     pub scales: Vec<(f64, f64)>,
-    /// Standard deviation of each offset component, metres.
-    pub offset_sd: f64,
+    /// Standard deviation of the offset of each observed marker along each axis, metres; 0 for one that is held.
+    pub offset_sd: Vec<f64>,
     /// Extrinsics, camera by camera.
     pub extrinsics: ExtrinsicsPrior,
     /// The rig as a whole.
@@ -112,6 +112,10 @@ pub struct Hyperparameters {
     pub smoothness: Vec<f64>,
     /// Distance between the controls that `smoothness` is stated for, seconds; other trials' is [`spacing_share`] of it. `None`: every trial's own.
     pub smoothness_spacing: Option<f64>,
+    /// For how many frames the error of a detection lasts ([`Problem::autocorrelation_time`]): deviations are stated as if detections weighed that much less.
+    pub autocorrelation_frames: f64,
+    /// Noise level of the points of each observed marker, per axis, metres; empty where there are no points.
+    pub point_sigma: Vec<f64>,
     /// Loss of pixels.
     pub pixel_loss: RobustLoss,
     /// Loss of points in space.
@@ -127,6 +131,8 @@ impl Hyperparameters {
             keypoints,
             smoothness,
             smoothness_spacing: None,
+            autocorrelation_frames: 1.0,
+            point_sigma: Vec::new(),
             pixel_loss: loss,
             point_loss: RobustLoss::StudentT { dof: 4.0 },
         };
@@ -231,11 +237,7 @@ impl Problem {
             })
         };
         let scales = take(free.scales, self.mechanism.groups().groups.len());
-        let offsets = self
-            .markers
-            .iter()
-            .map(|m| take(free.offsets && !self.mechanism.skeleton().markers[m.index()].fixed, 3))
-            .collect();
+        let offsets = self.priors.offset_sd.iter().map(|sd| take(free.offsets && *sd > 0.0, 3)).collect();
         let cameras = free.cameras.iter().map(|&f| take(f, 6)).collect();
         BorderLayout { scales, offsets, cameras, columns }
     }

@@ -1,0 +1,84 @@
+//! Files of a subject that was fitted to markers: the scaled model, and its sizes and markers with their deviations.
+
+use super::atomic::NewFile;
+use super::{VERSION, finite, json, model};
+use crate::fit::{MarkerFit, Status};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What `subject.json` holds. Every number is finite or `null`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Subject {
+    /// Version of this form.
+    pub format: u32,
+    /// Version of kinefit that wrote it.
+    pub kinefit: &'static str,
+    /// How the fit ended.
+    pub status: Status,
+    /// Why.
+    pub reason: String,
+    /// Factors of each body along its axes.
+    pub body_scales: BTreeMap<String, [Option<f64>; 3]>,
+    /// Factor of each scale group.
+    pub scales: BTreeMap<String, Option<f64>>,
+    /// Its standard deviation.
+    pub scales_sd: BTreeMap<String, Option<f64>>,
+    /// Offset of each followed marker in its body's frame.
+    pub offsets_mm: BTreeMap<String, [Option<f64>; 3]>,
+    /// Its standard deviations; 0 for markers that were held.
+    pub offsets_sd_mm: BTreeMap<String, [Option<f64>; 3]>,
+    /// Root mean square length of the offsets.
+    pub offsets_rms_mm: Option<f64>,
+    /// Noise level of each followed marker, per axis.
+    pub noise_mm: BTreeMap<String, Option<f64>>,
+    /// For how many frames errors of markers last; deviations are stated as if there were that many fewer frames.
+    pub autocorrelation_frames: Option<f64>,
+    /// Iterations of the solver.
+    pub iterations: usize,
+    /// A model format in which the scaled model could not be written, and why.
+    pub absent: BTreeMap<&'static str, String>,
+}
+
+/// The figures of a subject.
+pub fn subject(fit: &MarkerFit) -> Subject {
+    let name = |m: usize| fit.skeleton.markers[m].name.clone();
+    let mm = |v: &nalgebra::Vector3<f64>| [v.x, v.y, v.z].map(|x| finite(1e3 * x));
+    let squares: f64 = fit.offset_fits.iter().map(|o| o.offset.norm_squared()).sum();
+    Subject {
+        format: 1,
+        kinefit: VERSION,
+        status: fit.status,
+        reason: fit.reason.clone(),
+        body_scales: fit
+            .skeleton
+            .bodies
+            .iter()
+            .zip(&fit.scales.0)
+            .skip(1)
+            .map(|(b, s)| (b.name.clone(), s.map(finite)))
+            .collect(),
+        scales: fit.scale_groups.iter().map(|g| (g.group.clone(), finite(g.factor))).collect(),
+        scales_sd: fit.scale_groups.iter().map(|g| (g.group.clone(), finite(g.sd))).collect(),
+        offsets_mm: fit.offset_fits.iter().map(|o| (o.name.clone(), mm(&o.offset))).collect(),
+        offsets_sd_mm: fit.offset_fits.iter().map(|o| (o.name.clone(), mm(&o.sd))).collect(),
+        offsets_rms_mm: finite(1e3 * (squares / fit.offset_fits.len().max(1) as f64).sqrt()),
+        noise_mm: fit.noise.iter().map(|(m, sigma)| (name(m.index()), finite(1e3 * sigma))).collect(),
+        autocorrelation_frames: finite(fit.autocorrelation_frames),
+        iterations: fit.iterations,
+        absent: models(fit).filter_map(|file| Some((file.name, file.content.err()?))).collect(),
+    }
+}
+
+fn models(fit: &MarkerFit) -> impl Iterator<Item = model::ModelFile> {
+    model::files(&fit.skeleton, &fit.scales, &fit.offsets).into_iter()
+}
+
+/// `model.osim` and `model.xml` (where the model can be written in that format) and `subject.json` ([`Subject`]).
+pub fn subject_files(fit: &MarkerFit) -> Vec<NewFile> {
+    let written = |file: model::ModelFile| {
+        file.content.ok().map(|text| NewFile { name: file.name.into(), content: text.into_bytes() })
+    };
+    let mut files: Vec<NewFile> = models(fit).filter_map(written).collect();
+    files.push(NewFile { name: "subject.json".into(), content: json(&subject(fit)).into_bytes() });
+    files
+}
