@@ -261,6 +261,30 @@ fn many_frames_move_as_one_does() {
     }
 }
 
+/// What the module's documentation says in metres.
+#[test]
+fn a_body_in_either_precision() {
+    let skeleton = default_skeleton().unwrap();
+    let (scales, offsets) = (Scales::ones(&skeleton), Offsets::zeros(&skeleton));
+    fn worst<T: Real>(skeleton: &Skeleton, scales: &Scales, offsets: &Offsets) -> f64 {
+        let program = Program::<T>::new(skeleton, scales, offsets);
+        let poses = poses(skeleton, 1000, 1.5, 4);
+        let mut markers = Tiles::zeros(0, 0);
+        program.forward(&inputs(&program, &poses), &mut program.workspace(), &mut markers, None);
+        let mut frame = Frame::new(skeleton);
+        let mut worst = 0.0f64;
+        for (f, (q, rotors)) in poses.iter().enumerate() {
+            forward(skeleton, scales, offsets, q, rotors, &mut frame);
+            let away = |(m, place): (usize, &Vector3<f64>)| (markers.vector(3 * m, f) - place).norm();
+            worst = frame.markers.iter().enumerate().map(away).fold(worst, f64::max);
+        }
+        worst
+    }
+    let (double, single) = (worst::<f64>(&skeleton, &scales, &offsets), worst::<f32>(&skeleton, &scales, &offsets));
+    println!("f64 {double:.1e} m, f32 {single:.1e} m");
+    assert!(double < 1e-14 && single < 5e-6, "{double:e} {single:e}");
+}
+
 fn models(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for path in entries.map(|e| e.unwrap().path()) {
@@ -365,7 +389,7 @@ fn a_frame_is_the_same_wherever_it_stands() {
 }
 
 /// Central differences with step h: truncation h²/6 of the third derivative, rounding ε·reach/h; with h = 1e-5 and curves whose derivatives stay below
-/// 1e3, both under 1e-6 of the largest column. A kink between the two places leaves more; there are few, so the median of what is found is held below.
+/// 1e3, both under 1e-6 of the column's size. Coordinates beside a kink of a function of theirs are left out.
 #[test]
 fn derivatives_are_slopes() {
     let h = 1e-5;

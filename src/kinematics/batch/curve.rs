@@ -195,7 +195,7 @@ fn on_pieces<T: Real, S: Simd, const SLOPES: bool>(
 ) -> (Row<T>, Row<T>) {
     let (starts, pieces) = parameters.split_at(parameters.len() / 6);
     let (mut low, mut high) = (None::<T>, None::<T>);
-    for &x in x.0.iter().filter(|x| **x == **x) {
+    for &x in x.0.iter().filter(|x| !x.to_f64().is_nan()) {
         low = Some(low.map_or(x, |l| if x < l { x } else { l }));
         high = Some(high.map_or(x, |h| if x > h { x } else { h }));
     }

@@ -222,7 +222,7 @@ impl<T: Real> Table<T> {
             match self.stage_code[i] {
                 stage::LINE => n == 2,
                 stage::POLYNOMIAL => n > 0,
-                stage::PIECES => n > 0 && n % 6 == 0,
+                stage::PIECES => n > 0 && n.is_multiple_of(6),
                 _ => false,
             }
         };
