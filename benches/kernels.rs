@@ -5,8 +5,10 @@
 mod common;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use kinefit::kinematics::batch::Program;
 use kinefit::kinematics::{Frame, forward};
-use kinefit::skeleton::Offsets;
+use kinefit::math::lanes::{Real, Tiles};
+use kinefit::skeleton::{Offsets, Scales, Skeleton};
 use kinefit::trajectory::{LocalTrajectory, Trajectory};
 use std::hint::black_box;
 
@@ -50,6 +52,37 @@ fn kinematics(c: &mut Criterion) {
     });
 }
 
+/// Time per frame of many frames on one core: `markers/512` stay in the cache as inputs and results do, `jacobian/512` a tile at a time.
+fn batch(c: &mut Criterion) {
+    fn measure<T: Real>(c: &mut Criterion, body: &str, skeleton: &Skeleton) {
+        const FRAMES: usize = 512;
+        let program = Program::<T>::new(skeleton, &Scales::ones(skeleton), &Offsets::zeros(skeleton));
+        let inputs = common::walk(&program, skeleton, FRAMES);
+        let (mut work, mut markers) = (program.workspace(), Tiles::zeros(0, 0));
+        let mut group = c.benchmark_group(format!("batch/{body}/{}", std::any::type_name::<T>()));
+        group.throughput(Throughput::Elements(FRAMES as u64));
+        group.bench_function("markers/512", |b| {
+            b.iter(|| {
+                program.forward(black_box(&inputs), &mut work, &mut markers, None);
+                black_box(&markers);
+            });
+        });
+        group.bench_function("jacobian/512", |b| {
+            b.iter(|| {
+                program.linearise(black_box(&inputs), &mut work, |tile| {
+                    black_box(tile);
+                })
+            });
+        });
+    }
+    let mut bodies = vec![("default", common::mechanism().skeleton().clone())];
+    bodies.extend(common::humanoid().map(|skeleton| ("humanoid_87", skeleton)));
+    for (name, skeleton) in &bodies {
+        measure::<f64>(c, name, skeleton);
+        measure::<f32>(c, name, skeleton);
+    }
+}
+
 fn trajectory(c: &mut Criterion) {
     let made = common::session(60, 30.0);
     let mechanism = common::mechanism();
@@ -76,5 +109,5 @@ fn arrow(c: &mut Criterion) {
     });
 }
 
-criterion_group!(kernels, projection, kinematics, trajectory, arrow);
+criterion_group!(kernels, projection, kinematics, batch, trajectory, arrow);
 criterion_main!(kernels);

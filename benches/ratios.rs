@@ -10,7 +10,9 @@ mod common;
 use faer::linalg::solvers::Llt;
 use faer::{Mat, Side};
 use kinefit::fit_session;
+use kinefit::kinematics::batch::Program;
 use kinefit::kinematics::{Frame, forward};
+use kinefit::math::lanes::Tiles;
 use kinefit::skeleton::Offsets;
 use kinefit::solve::{SolveOptions, linearise, solve};
 use kinefit::trajectory::{LocalTrajectory, Trajectory};
@@ -169,6 +171,17 @@ fn kernels() -> Vec<(String, Run)> {
     let (m, p, s, o) = (mechanism.clone(), poses.clone(), scales.clone(), offsets.clone());
     let each = move || p.iter().for_each(|pose| forward(m.skeleton(), &s, &o, &pose.q, &pose.rotors, &mut frame));
     all.push(("forward, 60 frames".into(), run(each)));
+    let program = Program::<f64>::new(mechanism.skeleton(), &scales, &offsets);
+    let inputs = common::walk(&program, mechanism.skeleton(), 512);
+    let (p, i, mut work, mut markers) = (program.clone(), inputs.clone(), program.workspace(), Tiles::zeros(0, 0));
+    all.push(("batch forward, 512 frames".into(), run(move || p.forward(&i, &mut work, &mut markers, None))));
+    let mut work = program.workspace();
+    let each = move || {
+        program.linearise(&inputs, &mut work, |tile| {
+            black_box(tile);
+        })
+    };
+    all.push(("batch linearise, 512 frames".into(), run(each)));
     let (m, mut work) = (mechanism.clone(), mechanism.workspace());
     let each = move || poses.iter().for_each(|p| m.linearise(&scales, &offsets, &p.q, &p.rotors, &mut work));
     all.push(("mechanism linearise, 60 frames".into(), run(each)));

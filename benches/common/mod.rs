@@ -4,16 +4,20 @@
 use kinefit::camera::{Camera, Distortion, Intrinsics, Projector};
 use kinefit::fit::{FitOptions, default_scale_groups, default_skeleton};
 use kinefit::kinematics::Mechanism;
+use kinefit::kinematics::batch::Program;
 use kinefit::math::arrow::{Arrow, Band};
 use kinefit::math::basis::Knots;
+use kinefit::math::lanes::{Real, Tiles};
 use kinefit::residual::reprojection::Observation;
 use kinefit::session::{ground_from_world, rig_in_ground};
+use kinefit::skeleton::{Skeleton, read_model};
 use kinefit::solve::{Free, Hyperparameters, Parameters, Priors, Problem, TrialProblem};
 use kinefit::synthetic::{Synthetic, SyntheticOptions, generate};
 use kinefit::trajectory::{BSpline, Layout, Pose};
 use nalgebra::{Isometry3, UnitQuaternion, Vector3};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The seed of every session and system that is measured.
@@ -61,6 +65,25 @@ pub fn pose(made: &Synthetic, mechanism: &Mechanism, frame: usize) -> Pose {
     let rows = &made.truth.trials[0].coordinates;
     let q = rows[frame.min(rows.len() - 1)].clone();
     Pose { rotors: mechanism.skeleton().rotor_rotations(&q), q }
+}
+
+/// The body with 40 coordinates and 87 markers of the shared recordings, where they are.
+pub fn humanoid() -> Option<Skeleton> {
+    let root = std::env::var_os("KINEFIT_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), Into::into);
+    read_model(&root.join("data/synthetic_walk_T100/humanoid_torque.xml")).ok()
+}
+
+/// Frames that follow each other smoothly, every coordinate swinging.
+pub fn walk<T: Real>(program: &Program<T>, skeleton: &Skeleton, frames: usize) -> Tiles<T> {
+    let mut inputs = program.inputs(frames);
+    for frame in 0..frames {
+        let swing = |i: usize| 0.5 * (0.05 * frame as f64 + i as f64).sin();
+        let mut q: Vec<f64> = (0..skeleton.coordinates.len()).map(swing).collect();
+        skeleton.resolve_couplings(&mut q);
+        program.set(&mut inputs, frame, &q, &skeleton.rotor_rotations(&q));
+    }
+    inputs
 }
 
 /// The true movement as a trajectory with a control every `spacing` seconds.

@@ -9,7 +9,10 @@
 //!
 //! so the Jacobian of all markers is one twist per degree of freedom, whatever the number of markers (Featherstone 2008,
 //! *Rigid Body Dynamics Algorithms*, §6: the composite-rigid-body idea, with information in the place of inertia).
+//!
+//! [`batch`] does both for many frames at once, several in each instruction, from one flat table.
 
+pub mod batch;
 mod compare;
 mod forward;
 mod mechanism;

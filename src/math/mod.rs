@@ -8,6 +8,7 @@ pub mod banded;
 pub mod basis;
 pub mod border;
 pub(crate) mod dense;
+pub mod lanes;
 pub mod robust;
 pub mod se3;
 pub mod so3;
