@@ -25,6 +25,7 @@ mod names;
 pub mod outcome;
 #[cfg(test)]
 mod sample;
+mod scale;
 pub mod summary;
 
 pub use atomic::{NewFile, OutputFolder};
@@ -32,6 +33,7 @@ pub use folder::read_folder;
 pub use ik::{IkSummary, LargestError, ik_files, ik_summary};
 pub use manifest::Provenance;
 pub use outcome::Outcome;
+pub use scale::{MeasurementFigures, PairFigures, PlacementFigures, ScaleSummary, scale_files};
 pub use summary::summary;
 
 use crate::camera::calibration;

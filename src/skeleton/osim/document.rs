@@ -18,6 +18,8 @@ pub(super) struct ModelElements<'a, 'i> {
     pub joints: Vec<Joint<'a, 'i>>,
     pub couplers: Vec<Coupler<'a, 'i>>,
     pub markers: Vec<MarkerElement<'a, 'i>>,
+    /// Names of frames.
+    pub names: FrameNames<'a, 'i>,
     /// The `<Model>` element.
     pub node: Node<'a, 'i>,
 }
@@ -144,6 +146,7 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
         joints,
         couplers,
         markers,
+        names,
         node: model,
     })
 }
