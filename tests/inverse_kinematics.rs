@@ -316,6 +316,8 @@ fn bounds_do_not_end_a_descent_early() {
     // what is left is some hundred times that.
     println!("objective at most {worst:.1e} above that of a neighbour; {given_up} given up");
     assert!(worst < 1e-6, "{worst:e}");
+    // Far from all markers, the descent is damped to the end, and may not call that convergence.
+    assert!(given_up < 30, "{given_up}");
     assert!(bound > 300, "{bound}: the ranges must matter");
 }
 

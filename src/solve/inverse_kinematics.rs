@@ -153,15 +153,18 @@ impl<'a> InverseKinematics<'a> {
             return IkOutcome { cost, iterations: 0, converged: false };
         }
         for iterations in 1..=MAX_ITERATIONS {
-            let (predicted, cut) = self.step(pose, damping, work).unwrap_or((f64::NAN, false));
             // Of the markers' part: a goal out of reach must not end their descent early.
-            let small = predicted < RELATIVE_DECREASE * of_markers + ROUNDING * cost + ABSOLUTE_DECREASE;
-            // A step that a bound cut short may promise nothing where a shorter one would.
-            if small && !cut {
+            let worth = RELATIVE_DECREASE * of_markers + ROUNDING * cost + ABSOLUTE_DECREASE;
+            let mut predicted = self.step(pose, damping, false, work).unwrap_or(f64::NAN);
+            if predicted < worth && work.fixed.iter().any(Option::is_some) {
+                // A step that bounds cut short may promise nothing where another would.
+                predicted = self.step(pose, damping, true, work).unwrap_or(f64::NAN);
+            }
+            if predicted < worth {
                 return IkOutcome { cost, iterations, converged: damping < 1.0 };
             }
             let mut accepted = false;
-            if predicted.is_finite() && !small {
+            if predicted.is_finite() {
                 std::mem::swap(&mut work.hessian, &mut work.hessian_here);
                 std::mem::swap(&mut work.gradient, &mut work.gradient_here);
                 let candidate = std::mem::take(&mut work.candidate);
@@ -185,7 +188,7 @@ impl<'a> InverseKinematics<'a> {
                 growth *= 2.0;
                 if damping > MAX_DAMPING {
                     // Nothing left but rounding.
-                    return IkOutcome { cost, iterations, converged: tried || small };
+                    return IkOutcome { cost, iterations, converged: tried };
                 }
             }
         }
@@ -303,18 +306,18 @@ impl<'a> InverseKinematics<'a> {
         goal.weight * e * e
     }
 
-    /// The damped step within the bounds, as `work.candidate`, the decrease that the quadratic model promises for it, and whether a bound cut it short. A coordinate that the step
-    /// would take beyond a bound goes to the bound, and the others take the step that is best then.
-    fn step(&self, pose: &Pose, damping: f64, work: &mut IkWorkspace) -> Option<(f64, bool)> {
+    /// The damped step within the bounds, as `work.candidate`, and the decrease that the quadratic model promises for it. A coordinate that the step would take beyond a bound goes to
+    /// the bound, and the others take the step that is best then; with `best`, coordinates come off their bounds again until no other step within them promises more.
+    fn step(&self, pose: &Pose, damping: f64, best: bool, work: &mut IkWorkspace) -> Option<f64> {
+        let n = self.layout.dofs();
         work.fixed.fill(None);
         for (j, bounds) in self.bounds.iter().enumerate() {
             let (q, g) = (pose.q[self.layout.coordinates[j]], work.gradient[j]);
             let held = bounds.is_some_and(|[low, high]| (q <= low && g > 0.0) || (q >= high && g < 0.0));
             work.fixed[j] = held.then_some(0.0);
         }
-        let mut cut = false;
-        // Every round fixes one coordinate at least.
-        loop {
+        // Every round fixes one coordinate at least, or lets one go: rounding could make that a circle.
+        for _ in 0..=4 * n {
             self.solve_free(damping, work)?;
             let mut inside = true;
             for (j, bounds) in self.bounds.iter().enumerate() {
@@ -323,21 +326,42 @@ impl<'a> InverseKinematics<'a> {
                 let to = q + work.step[j];
                 if !(low..=high).contains(&to) {
                     work.fixed[j] = Some(to.clamp(low, high) - q);
-                    (inside, cut) = (false, true);
+                    inside = false;
                 }
             }
-            if inside {
-                break;
+            let freed = if inside && best { self.to_be_freed(pose, damping, work) } else { None };
+            match freed {
+                Some(j) => work.fixed[j] = None,
+                None if inside => break,
+                None => {}
             }
         }
         self.candidate(pose, work);
-        let n = self.layout.dofs();
         let mut predicted = 0.0;
         for (j, column) in work.hessian.chunks(n.max(1)).enumerate() {
             let along: f64 = column.iter().zip(&work.step).map(|(h, d)| h * d).sum();
             predicted -= work.step[j] * (2.0 * work.gradient[j] + along);
         }
-        Some((predicted, cut))
+        Some(predicted)
+    }
+
+    /// The coordinate at a bound whose way back inside promises the most, of those for which it promises anything.
+    fn to_be_freed(&self, pose: &Pose, damping: f64, work: &IkWorkspace) -> Option<usize> {
+        let n = self.layout.dofs();
+        let mut freed: Option<(f64, usize)> = None;
+        for (j, bounds) in self.bounds.iter().enumerate() {
+            let (Some([low, high]), Some(d)) = (*bounds, work.fixed[j]) else { continue };
+            let to = pose.q[self.layout.coordinates[j]] + d;
+            let along: f64 = (0..n).map(|k| work.hessian[k * n + j] * work.step[k]).sum();
+            let diagonal = work.hessian[j * n + j];
+            let slope = work.gradient[j] + along + damping * diagonal * d;
+            let inwards = if to - low < high - to { -slope } else { slope };
+            let promise = inwards.max(0.0).powi(2) / (diagonal + f64::MIN_POSITIVE);
+            if promise > freed.map_or(0.0, |f| f.0) {
+                freed = Some((promise, j));
+            }
+        }
+        freed.map(|f| f.1)
     }
 
     /// The damped step of the degrees of freedom that are not fixed, given the steps of those that are.
