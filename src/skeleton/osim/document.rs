@@ -105,6 +105,7 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
         if names.bodies.insert(name, ()).is_some() {
             return Err(source.error(node, "a second body has this name", "give every body its own name"));
         }
+        check_mass(source, node)?;
         offset_frames_of(node, &format!("/bodyset/{name}"), &mut names);
         bodies.push(BodyElement { name, node });
     }
@@ -149,6 +150,18 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
         names,
         node: model,
     })
+}
+
+/// Masses say nothing of kinematics, but they are written again, and OpenSim opens no model whose masses are no numbers.
+fn check_mass<'a, 'i>(source: Source<'a, 'i>, body: Node<'a, 'i>) -> Result<()> {
+    for tag in ["mass", "mass_center", "inertia"] {
+        let Some(node) = child(body, tag) else { continue };
+        let numbers = source.numbers(node, text(node))?;
+        if let Some(mass) = numbers.first().filter(|mass| tag == "mass" && **mass < 0.0) {
+            return Err(source.error(node, format_args!("the mass is {mass}"), "write a mass of at least 0"));
+        }
+    }
+    Ok(())
 }
 
 /// Offset frames that a body carries in its `components`.
