@@ -156,7 +156,7 @@ impl<'a> InverseKinematics<'a> {
             // Of the markers' part: a goal out of reach must not end their descent early.
             let worth = RELATIVE_DECREASE * of_markers + ROUNDING * cost + ABSOLUTE_DECREASE;
             let mut predicted = self.step(pose, damping, false, work).unwrap_or(f64::NAN);
-            if predicted < worth && work.fixed.iter().any(Option::is_some) {
+            if predicted < worth && self.to_be_freed(pose, damping, work).is_some() {
                 // A step that bounds cut short may promise nothing where another would.
                 predicted = self.step(pose, damping, true, work).unwrap_or(f64::NAN);
             }
