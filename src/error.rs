@@ -48,11 +48,24 @@ pub enum Error {
     Interrupted,
 }
 
+/// Longest part of a message, bytes: what a file holds may be quoted in it, and a file may hold a name of a gigabyte.
+const LONGEST: usize = 4000;
+
+fn bounded(part: impl Display) -> String {
+    let mut text = part.to_string();
+    if text.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 impl Error {
     /// A mistake in the user's input: `place` names the file and the item, `problem` what was found and expected,
     /// `advice` what to do.
     pub fn input(place: impl Display, problem: impl Display, advice: impl Display) -> Self {
-        Self::Input { place: place.to_string(), problem: problem.to_string(), advice: advice.to_string() }
+        Self::Input { place: bounded(place), problem: bounded(problem), advice: bounded(advice) }
     }
 
     /// The same for a file.

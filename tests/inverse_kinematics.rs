@@ -251,6 +251,76 @@ fn clamped_coordinates_stay_in_their_ranges() {
     assert!(at_bound > 0 && free.q.iter().any(|q| q[knee] > top));
 }
 
+/// Three links in a plane and one across, each with a narrow range: most targets pull several coordinates against their bounds at once.
+const NARROW: &str = r#"<OpenSimDocument Version="40500"><Model name="narrow">
+<BodySet><objects><Body name="a"/><Body name="b"/><Body name="c"/><Body name="d"/></objects></BodySet>
+<JointSet><objects>
+<UniversalJoint name="ja"><socket_parent_frame>/ground</socket_parent_frame><socket_child_frame>/bodyset/a</socket_child_frame>
+<coordinates><Coordinate name="a1"><range>-0.5 0.6</range><clamped>true</clamped></Coordinate><Coordinate name="a2"><range>-0.3 0.3</range><clamped>true</clamped></Coordinate></coordinates></UniversalJoint>
+<PinJoint name="jb"><socket_parent_frame>fb</socket_parent_frame><socket_child_frame>/bodyset/b</socket_child_frame>
+<coordinates><Coordinate name="b1"><range>0 1</range><clamped>true</clamped></Coordinate></coordinates>
+<frames><PhysicalOffsetFrame name="fb"><socket_parent>/bodyset/a</socket_parent><translation>0.3 0 0</translation></PhysicalOffsetFrame></frames></PinJoint>
+<UniversalJoint name="jc"><socket_parent_frame>fc</socket_parent_frame><socket_child_frame>/bodyset/c</socket_child_frame>
+<coordinates><Coordinate name="c1"><range>-0.2 0.9</range><clamped>true</clamped></Coordinate><Coordinate name="c2"><range>-0.4 0.1</range><clamped>true</clamped></Coordinate></coordinates>
+<frames><PhysicalOffsetFrame name="fc"><socket_parent>/bodyset/b</socket_parent><translation>0.3 0 0.1</translation></PhysicalOffsetFrame></frames></UniversalJoint>
+<PinJoint name="jd"><socket_parent_frame>fd</socket_parent_frame><socket_child_frame>/bodyset/d</socket_child_frame>
+<coordinates><Coordinate name="d1"><range>0 0.8</range><clamped>true</clamped></Coordinate></coordinates>
+<frames><PhysicalOffsetFrame name="fd"><socket_parent>/bodyset/c</socket_parent><translation>0.2 0 0</translation></PhysicalOffsetFrame></frames></PinJoint>
+</objects></JointSet>
+<MarkerSet><objects>
+<Marker name="A"><socket_parent_frame>/bodyset/a</socket_parent_frame><location>0.2 0.1 0</location></Marker>
+<Marker name="B"><socket_parent_frame>/bodyset/b</socket_parent_frame><location>0.2 0 0.1</location></Marker>
+<Marker name="C"><socket_parent_frame>/bodyset/c</socket_parent_frame><location>0.2 0.05 0</location></Marker>
+<Marker name="D"><socket_parent_frame>/bodyset/d</socket_parent_frame><location>0.3 0 0</location></Marker>
+</objects></MarkerSet></Model></OpenSimDocument>"#;
+
+/// Where markers pull coordinates against their ranges, no small change within the ranges makes the objective less.
+#[test]
+fn bounds_do_not_end_a_descent_early() {
+    let skeleton = kinefit::skeleton::read_model_str("narrow.osim", NARROW).unwrap();
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+    let (scales, offsets) = (Scales::ones(&skeleton), Offsets::zeros(&skeleton));
+    let mut frame = Frame::new(&skeleton);
+    let names: Vec<String> = skeleton.markers.iter().map(|m| m.name.clone()).collect();
+    let (mut bound, mut given_up, mut worst) = (0, 0, 0.0f64);
+    for _ in 0..300 {
+        let far: Vec<f64> = skeleton.coordinates.iter().map(|_| random.random_range(-2.5..2.5)).collect();
+        forward(&skeleton, &scales, &offsets, &far, &[], &mut frame);
+        let targets = frame.markers.clone();
+        let trial = MarkerTrial {
+            names: names.clone(),
+            rate_hz: 100.0,
+            first_frame: 1,
+            times: vec![0.0],
+            positions: targets.iter().map(|p| Some(*p)).collect(),
+            up: None,
+        };
+        let fit = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
+        given_up += usize::from(!fit.frames[0].converged);
+        let mut objective = |q: &[f64]| {
+            forward(&skeleton, &scales, &offsets, q, &[], &mut frame);
+            frame.markers.iter().zip(&targets).map(|(a, b)| (a - b).norm_squared()).sum::<f64>() / 4.0
+        };
+        let least = objective(&fit.q[0]);
+        for (i, c) in skeleton.coordinates.iter().enumerate() {
+            let [low, high] = c.range.unwrap();
+            bound += usize::from(fit.q[0][i] == low || fit.q[0][i] == high);
+            for step in [-1e-4, 1e-4] {
+                let mut q = fit.q[0].clone();
+                q[i] = (q[i] + step).clamp(low, high);
+                worst = worst.max(1.0 - objective(&q) / least);
+            }
+        }
+    }
+    // A descent ends where a step promises a billionth of the objective; far from the markers steps are too short by a factor that is the same every time, and
+    // what is left is some hundred times that.
+    println!("objective at most {worst:.1e} above that of a neighbour; {given_up} given up");
+    assert!(worst < 1e-6, "{worst:e}");
+    // Far from all markers, the descent is damped to the end, and may not call that convergence.
+    assert!(given_up < 30, "{given_up}");
+    assert!(bound > 300, "{bound}: the ranges must matter");
+}
+
 #[test]
 fn nothing_in_common_is_an_error_that_says_so() {
     let (skeleton, _, mut trial) = known(2, 1);

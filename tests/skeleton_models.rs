@@ -5,9 +5,10 @@ use kinefit::skeleton::{
     Motion, Offsets, Operation, ScaleGroups, Scales, Skeleton, UpAxis, read_marker_set_str, read_model, read_model_str,
     write_mjcf, write_osim,
 };
-use nalgebra::{Matrix3, Quaternion, UnitQuaternion, Vector3};
+use nalgebra::{Matrix3, Vector3};
 use proptest::prelude::*;
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn data(name: &str) -> PathBuf {
@@ -93,29 +94,66 @@ fn every_joint_of_opensim_scaled_and_not() {
     }
 }
 
-/// Coordinates from MuJoCo's `qpos`.
-fn from_qpos(skeleton: &Skeleton, joints: &Value, qpos: &[f64]) -> Vec<f64> {
-    let mut q = Vec::new();
-    let mut at = 0;
-    for joint in joints.as_array().unwrap() {
-        let kind = joint["kind"].as_str().unwrap();
-        if kind == "free" {
-            q.extend(&qpos[at..at + 3]);
-            at += 3;
+/// Beyond ranges and the ends of curves, and with the middle of three angles at its singularity.
+#[test]
+fn every_joint_of_opensim_beyond_its_range_and_where_angles_are_singular() {
+    let skeleton = read_model(&data("every_joint.osim")).unwrap();
+    let reference: Value = serde_json::from_str(&std::fs::read_to_string(data("every_joint.json")).unwrap()).unwrap();
+    let (ones, zeros) = (Scales::ones(&skeleton), Offsets::zeros(&skeleton));
+    let rotors = skeleton.with_rotors();
+    let poses = reference["singular"].as_array().unwrap();
+    assert_eq!(poses.len(), 6);
+    for (i, pose) in poses.iter().enumerate() {
+        let mut q = numbers(&pose["q"]);
+        let singular = q[skeleton.coordinate("ball_1").unwrap().index()];
+        assert!((singular.rem_euclid(std::f64::consts::PI) - std::f64::consts::FRAC_PI_2).abs() < 2e-3);
+        skeleton.resolve_couplings(&mut q);
+        for s in [&skeleton, &rotors] {
+            let worst = difference(s, &kinematics(s, &ones, &zeros, &q), pose);
+            // Lines and cubics are followed far out: the chain grows to several metres.
+            assert!(worst < 10.0 * ROUNDING, "pose {i}: {worst:e}");
         }
-        if kind == "free" || kind == "ball" {
-            let rotor = skeleton.rotors.iter().find(|r| r.coordinates[0].index() == q.len()).unwrap();
-            let quat_wxyz = Quaternion::new(qpos[at], qpos[at + 1], qpos[at + 2], qpos[at + 3]);
-            let rotation = UnitQuaternion::new_normalize(quat_wxyz).to_rotation_matrix();
-            q.extend(rotor.angles_from_rotation(&rotation, [0.0; 3]).0);
-            at += 4;
-        } else {
-            q.push(qpos[at]);
-            at += 1;
+        // The angles that fitting gets from a rotation give it back there too.
+        for (rotor, rotation) in rotors.rotors.iter().zip(rotors.rotor_rotations(&q)) {
+            let (angles, _) = rotor.angles_from_rotation(&rotation, [0.3; 3]);
+            let back = rotor.rotation_from_angles(angles);
+            assert!((back.matrix() - rotation.matrix()).abs().max() < ROUNDING, "pose {i}");
         }
     }
-    assert_eq!((at, q.len()), (qpos.len(), skeleton.coordinates.len()));
-    q
+}
+
+/// What MuJoCo makes of several orders of Euler angles, units, and ranges that are limits or not.
+#[test]
+fn compilers_of_mujoco() {
+    let reference: Value = serde_json::from_str(&std::fs::read_to_string(data("compilers.json")).unwrap()).unwrap();
+    let cases = reference["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 7);
+    for case in cases {
+        let text = case["model"].as_str().unwrap();
+        let skeleton = read_model_str("model.xml", text).unwrap();
+        let (ones, zeros) = (Scales::ones(&skeleton), Offsets::zeros(&skeleton));
+        for (name, limited) in case["limited"].as_object().unwrap().iter().filter(|(name, _)| *name != "ball") {
+            let c = &skeleton.coordinates[skeleton.coordinate(name).unwrap().index()];
+            assert_eq!(c.range.is_some(), limited.as_bool().unwrap(), "{name}: {text}");
+            let expected = numbers(&case["ranges"][name]);
+            for (a, b) in c.range.iter().flatten().zip(expected) {
+                assert!((a - b).abs() < ROUNDING, "{name}: {text}");
+            }
+        }
+        for pose in case["poses"].as_array().unwrap() {
+            let q = skeleton.coordinates_from_qpos("qpos", &numbers(&pose["qpos"])).unwrap();
+            let frame = kinematics(&skeleton, &ones, &zeros, &q);
+            for (b, (p, r)) in (0..).zip(std::iter::zip(rows(&pose["xpos"]), rows(&pose["xmat"]))) {
+                let name = &skeleton.bodies[b].name;
+                assert!((frame.origins[b] - Vector3::from_column_slice(&p)).norm() < ROUNDING, "{name}: {text}");
+                let difference = frame.rotations[b].matrix() - Matrix3::from_row_slice(&r);
+                assert!(difference.abs().max() < ROUNDING, "{name}: {text}");
+            }
+            for (m, p) in rows(&pose["sites"]).iter().enumerate() {
+                assert!((frame.markers[m] - Vector3::from_column_slice(p)).norm() < ROUNDING, "{text}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -141,7 +179,7 @@ fn every_joint_and_orientation_of_mujoco() {
     assert!(held.locked && held.default == 0.125);
     let (ones, zeros) = (Scales::ones(&skeleton), Offsets::zeros(&skeleton));
     for pose in reference["poses"].as_array().unwrap() {
-        let mut q = from_qpos(&skeleton, &reference["joints"], &numbers(&pose["qpos"]));
+        let mut q = skeleton.coordinates_from_qpos("qpos", &numbers(&pose["qpos"])).unwrap();
         q[skeleton.coordinate("led").unwrap().index()] = f64::NAN;
         skeleton.resolve_couplings(&mut q);
         for s in [&skeleton, &skeleton.with_rotors()] {
@@ -390,6 +428,15 @@ fn hostile_models_are_refused_with_the_place() {
         (change("<translation>0.3 0 0", "<translation>0.3 0"), &["three numbers", "m.osim:6"]),
         (change("<location>0.25", "<location>1e999"), &["1e999", "m.osim:11"]),
         (change("<range>0 2.5", "<range>3 2.5"), &["range", "m.osim:5"]),
+        (
+            change("<Body name=\"forearm\"/>", "<Body name=\"forearm\"><mass>NaN</mass></Body>"),
+            &["m.osim:2, <mass> of <Body name=\"forearm\">", "`NaN` is not a finite number"],
+        ),
+        (change("<Body name=\"upper\"/>", "<Body name=\"upper\"><mass>-1</mass></Body>"), &["the mass is -1"]),
+        (
+            change("<Body name=\"upper\"/>", "<Body name=\"upper\"><inertia>1 1 inf 0 0 0</inertia></Body>"),
+            &["`inf` is not a finite number"],
+        ),
         (change("<clamped>true", "<clamped>perhaps"), &["perhaps", "elbow_angle"]),
         (
             change("PinJoint name=\"elbow\"", "EllipsoidJoint name=\"elbow\"").replacen(
@@ -478,6 +525,11 @@ fn hostile_mujoco_models_are_refused_with_the_place() {
         (change("<site name=\"toe\"", "<composite/><site name=\"toe\""), &["composite"]),
         (change("<worldbody>", "<include file=\"not there.xml\"/><worldbody>"), &["not there.xml"]),
         (change("<worldbody>", "<include/><worldbody>"), &["names no file"]),
+        (change("<site name=\"toe\"", "<geom size=\"0.1\" mass=\"nan\"/><site name=\"toe\""), &["`nan`", "<geom>"]),
+        (
+            change("<site name=\"toe\"", "<inertial pos=\"0 0 0\" mass=\"-2\"/><site name=\"toe\""),
+            &["the mass is -2", "<inertial>"],
+        ),
         (LEG.replace("worldbody", "world"), &["worldbody"]),
         ("<mujoco><worldbody/></mujoco>".into(), &["no bodies"]),
         (format!("<mujoco><worldbody>{}", "<body>".repeat(100_000)), &["m.xml"]),
@@ -499,6 +551,64 @@ fn hostile_mujoco_models_are_refused_with_the_place() {
             assert!(error.to_string().contains(part), "{part} is not in: {error}");
         }
     }
+}
+
+/// A gigabyte in one attribute is refused unread; what is read and quoted is cut short.
+#[test]
+fn endless_attributes_make_no_endless_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("huge.osim");
+    let mut file = std::fs::File::create(&path).unwrap();
+    file.write_all(b"<OpenSimDocument Version=\"").unwrap();
+    // A hole: it takes no room on the disk.
+    file.set_len(1 << 30).unwrap();
+    let error = read_model(&path).unwrap_err().to_string();
+    assert!(error.contains("huge.osim: the file has more than"), "{error}");
+
+    let long = "x".repeat(20_000_000);
+    for text in [
+        format!("<OpenSimDocument Version=\"{long}\"/>"),
+        ARM.replace("\"forearm\"", &format!("\"{long}\"")),
+        ARM.replace("0.25 0 0", &long),
+        LEG.replace("type=\"slide\"", &format!("type=\"{long}\"")),
+        LEG.replace("joint2=\"knee\"", &format!("joint2=\"{long}\"")),
+        format!("<{long}/>"),
+    ] {
+        let error = read_model_str("m.osim", &text).unwrap_err().to_string();
+        assert!(error.len() < 20_000 && error.starts_with("m.osim"), "{} bytes", error.len());
+    }
+}
+
+/// Files beside the model's folder may be shared between models; a model from elsewhere may not name any file there is.
+#[test]
+fn includes_from_elsewhere_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for inner in ["a/models", "a/shared", "b"] {
+        std::fs::create_dir_all(folder.path().join(inner)).unwrap();
+    }
+    let body = "<mujocoinclude><worldbody><body name=\"x\"><joint name=\"j\"/></body></worldbody></mujocoinclude>";
+    for place in ["a/shared/part.xml", "b/part.xml"] {
+        std::fs::write(folder.path().join(place), body).unwrap();
+    }
+    let read = |file: &str| {
+        let top = folder.path().join("a/models/top.xml");
+        std::fs::write(&top, format!("<mujoco><include file=\"{file}\"/></mujoco>")).unwrap();
+        read_model(&top)
+    };
+    assert!(read("../shared/part.xml").is_ok());
+    let elsewhere = folder.path().join("b/part.xml").display().to_string();
+    let mut refused = vec!["../../b/part.xml", "../shared/../../b/part.xml", &elsewhere];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(folder.path().join("b/part.xml"), folder.path().join("a/models/link.xml")).unwrap();
+        refused.push("link.xml");
+    }
+    for file in refused {
+        let error = read(file).unwrap_err().to_string();
+        assert!(error.contains("top.xml:1, <include>") && error.contains("not in the model's folder"), "{error}");
+    }
+    let error = read("../../b/none.xml").unwrap_err().to_string();
+    assert!(error.contains("none.xml: cannot be read"), "{error}");
 }
 
 #[test]

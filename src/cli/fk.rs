@@ -21,6 +21,7 @@ with poses.json (radians and metres; what is not given takes the model's default
 
   { \"poses\": [ { \"q\": { \"hip_flexion_r\": 0.3, \"pelvis_ty\": 0.95 } } ] }
 
+of a MuJoCo model also { \"qpos\": [0, 0, 1, 1, 0, 0, 0, ...] }, MuJoCo's own order: 7 numbers for a free joint, 4 for a ball;
 and, if wanted, \"body_scale_factors\": { \"femur_r\": [1.02, 1.05, 1.02] } beside \"poses\". Of every body the origin `p` in
 ground and the rotation `R` (x_ground = R x_body + p, by rows) are written, of every marker its position in ground; metres.";
 
@@ -47,7 +48,10 @@ struct Input {
 
 #[derive(Debug, Deserialize)]
 struct PoseIn {
-    q: BTreeMap<String, f64>,
+    #[serde(default)]
+    q: Option<BTreeMap<String, f64>>,
+    #[serde(default)]
+    qpos: Option<Vec<f64>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,6 +64,8 @@ struct Positions<'a> {
 #[derive(Debug, Serialize)]
 struct PoseOut<'a> {
     q: BTreeMap<&'a str, f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qpos: Option<&'a [f64]>,
     bodies: BTreeMap<&'a str, BodyOut>,
     markers: BTreeMap<&'a str, [f64; 3]>,
 }
@@ -134,9 +140,14 @@ fn unknown<'a>(place: &str, what: &str, skeleton: &Skeleton, names: impl Iterato
     )
 }
 
-fn positions<'a>(skeleton: &'a Skeleton, scales: &Scales, pose: &PoseIn, place: &str) -> Result<PoseOut<'a>> {
-    let mut q: Vec<f64> = skeleton.coordinates.iter().map(|c| c.default).collect();
-    for (name, &value) in &pose.q {
+fn positions<'a>(skeleton: &'a Skeleton, scales: &Scales, pose: &'a PoseIn, place: &str) -> Result<PoseOut<'a>> {
+    let mut q: Vec<f64> = match (&pose.qpos, &pose.q) {
+        (None, Some(_)) => skeleton.coordinates.iter().map(|c| c.default).collect(),
+        (Some(qpos), None) => skeleton.coordinates_from_qpos(&format!("{place}: qpos"), qpos)?,
+        (None, None) => return Err(Error::input(place, "it has neither \"q\" nor \"qpos\"", "give one of them")),
+        (Some(_), Some(_)) => return Err(Error::input(place, "it has both \"q\" and \"qpos\"", "give one of them")),
+    };
+    for (name, &value) in pose.q.iter().flatten() {
         let place = format!("{place}: {name}");
         let Some(coordinate) = skeleton.coordinate(name) else {
             return Err(unknown(&place, "coordinate", skeleton, skeleton.coordinates.iter().map(|c| c.name.as_str())));
@@ -156,6 +167,7 @@ fn positions<'a>(skeleton: &'a Skeleton, scales: &Scales, pose: &PoseIn, place: 
     };
     // The first body is the ground.
     Ok(PoseOut {
+        qpos: pose.qpos.as_deref(),
         q: skeleton.coordinates.iter().map(|c| c.name.as_str()).zip(q.iter().copied()).collect(),
         bodies: skeleton.bodies.iter().enumerate().skip(1).map(|(b, it)| (it.name.as_str(), body(b))).collect(),
         markers: skeleton.markers.iter().zip(&frame.markers).map(|(m, p)| (m.name.as_str(), (*p).into())).collect(),

@@ -14,6 +14,7 @@ mod ik;
 mod interrupt;
 mod model;
 mod output;
+mod scale;
 mod synth;
 
 use crate::error::Result;
@@ -42,6 +43,7 @@ enum Command {
     Fit(Box<fit::Arguments>),
     Demo(demo::Arguments),
     Ik(ik::Arguments),
+    Scale(scale::Arguments),
     Fk(fk::Arguments),
     Convert(convert::Arguments),
     Synth(synth::Arguments),
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Fit(arguments) => fit::run(arguments, &console),
         Command::Demo(arguments) => demo::run(arguments, &console),
         Command::Ik(arguments) => ik::run(arguments, &console),
+        Command::Scale(arguments) => scale::run(arguments, &console),
         Command::Fk(arguments) => fk::run(arguments),
         Command::Convert(arguments) => convert::run(arguments),
         Command::Synth(arguments) => synth::run(arguments, &console),

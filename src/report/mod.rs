@@ -25,6 +25,7 @@ mod names;
 pub mod outcome;
 #[cfg(test)]
 mod sample;
+mod scale;
 mod subject;
 pub mod summary;
 
@@ -35,6 +36,7 @@ pub use ik::{
 };
 pub use manifest::Provenance;
 pub use outcome::Outcome;
+pub use scale::{MeasurementFigures, PairFigures, PlacementFigures, ScaleSummary, scale_files};
 pub use subject::{Subject, subject, subject_files};
 pub use summary::summary;
 

@@ -14,6 +14,7 @@ pub mod openpose;
 pub mod people;
 mod pose2sim;
 mod read;
+pub mod scale_setup;
 pub mod tasks;
 mod text;
 mod world;

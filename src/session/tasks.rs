@@ -91,7 +91,15 @@ pub fn read_str(label: &str, text: &str) -> Result<IkTasks> {
         let problem = format_args!("its tasks are in another file, `{}`", shortened(file));
         return Err(source.error(set, problem, "give that file instead"));
     }
-    let defaults = [child(set, "defaults"), child(root, "defaults")];
+    of_set(source, set)
+}
+
+/// The tasks of an `<IKTaskSet>`.
+///
+/// # Errors
+/// As [`read_str`].
+pub(super) fn of_set<'a, 'i>(source: Source<'a, 'i>, set: Node<'a, 'i>) -> Result<IkTasks> {
+    let defaults = [child(set, "defaults"), child(source.document.root_element(), "defaults")];
     let default = |kind: &str| defaults.iter().flatten().find_map(|block| child(*block, kind));
     let mut tasks = IkTasks::default();
     let mut seen = HashSet::new();

@@ -32,7 +32,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use mjcf::write_mjcf;
-pub use osim::{read_marker_set, read_marker_set_str, write_osim};
+pub use osim::{
+    DefaultPoses, Subject, read_marker_set, read_marker_set_str, write_marker_set, write_osim, write_scale_set,
+    write_subject_osim,
+};
 use read::read_text;
 pub use read::{read_model, read_model_str};
 pub use scale_groups::{ScaleGroup, ScaleGroups};

@@ -38,12 +38,18 @@ pub fn read_model_str(label: &str, text: &str) -> Result<Skeleton> {
 /// A whole file as text, UTF-8.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
     let file = File::open(path).map_err(|e| Error::unreadable(path, &e))?;
+    let too_large = || {
+        let problem = format_args!("the file has more than {LARGEST_FILE} bytes: more than any model");
+        Error::file(path, problem, "check the name")
+    };
+    if file.metadata().is_ok_and(|m| m.len() > LARGEST_FILE) {
+        return Err(too_large());
+    }
     let mut bytes = Vec::new();
     // What is no plain file may say that it is empty, and never end.
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|e| Error::unreadable(path, &e))?;
     if bytes.len() as u64 > LARGEST_FILE {
-        let problem = format_args!("the file has more than {LARGEST_FILE} bytes: more than any model");
-        return Err(Error::file(path, problem, "check the name"));
+        return Err(too_large());
     }
     Ok(with_plain_comments(decoded(bytes)))
 }

@@ -85,7 +85,7 @@ impl<'a, 'i> Source<'a, 'i> {
         for element in node.ancestors().filter(Node::is_element).take(3) {
             let tag = element.tag_name().name();
             match element.attribute("name") {
-                Some(name) => return format!("{said}{before}<{tag} name=\"{name}\">"),
+                Some(name) => return format!("{said}{before}<{tag} name=\"{}\">", shortened(name)),
                 None if before == ", " => said = format!("{said}{before}<{tag}>"),
                 None => {}
             }

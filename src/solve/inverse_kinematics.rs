@@ -55,7 +55,8 @@ pub struct IkWorkspace {
     factor: Vec<f64>,
     gradient: Vec<f64>,
     step: Vec<f64>,
-    held: Vec<bool>,
+    /// Steps of the degrees of freedom that a bound decides.
+    fixed: Vec<Option<f64>>,
     candidate: Pose,
     cholesky: dense::CholeskyWorkspace,
 }
@@ -124,7 +125,7 @@ impl<'a> InverseKinematics<'a> {
             factor: vec![0.0; n * n],
             gradient: vec![0.0; n],
             step: vec![0.0; n],
-            held: vec![false; n],
+            fixed: vec![None; n],
             candidate: self.layout.default_pose(),
             cholesky: dense::CholeskyWorkspace::new(n),
         }
@@ -152,9 +153,14 @@ impl<'a> InverseKinematics<'a> {
             return IkOutcome { cost, iterations: 0, converged: false };
         }
         for iterations in 1..=MAX_ITERATIONS {
-            let predicted = self.step(pose, damping, work).unwrap_or(f64::NAN);
             // Of the markers' part: a goal out of reach must not end their descent early.
-            if predicted < RELATIVE_DECREASE * of_markers + ROUNDING * cost + ABSOLUTE_DECREASE {
+            let worth = RELATIVE_DECREASE * of_markers + ROUNDING * cost + ABSOLUTE_DECREASE;
+            let mut predicted = self.step(pose, damping, false, work).unwrap_or(f64::NAN);
+            if predicted < worth && self.to_be_freed(pose, damping, work).is_some() {
+                // A step that bounds cut short may promise nothing where another would.
+                predicted = self.step(pose, damping, true, work).unwrap_or(f64::NAN);
+            }
+            if predicted < worth {
                 return IkOutcome { cost, iterations, converged: damping < 1.0 };
             }
             let mut accepted = false;
@@ -300,38 +306,96 @@ impl<'a> InverseKinematics<'a> {
         goal.weight * e * e
     }
 
-    /// The damped step within the bounds, as `work.candidate`, and the decrease that the quadratic model promises for it.
-    fn step(&self, pose: &Pose, damping: f64, work: &mut IkWorkspace) -> Option<f64> {
+    /// The damped step within the bounds, as `work.candidate`, and the decrease that the quadratic model promises for it. A coordinate that the step would take beyond a bound goes to
+    /// the bound, and the others take the step that is best then; with `best`, coordinates come off their bounds again until no other step within them promises more.
+    fn step(&self, pose: &Pose, damping: f64, best: bool, work: &mut IkWorkspace) -> Option<f64> {
         let n = self.layout.dofs();
+        work.fixed.fill(None);
         for (j, bounds) in self.bounds.iter().enumerate() {
-            work.held[j] = bounds.is_some_and(|[low, high]| {
-                let (q, g) = (pose.q[self.layout.coordinates[j]], work.gradient[j]);
-                (q <= low && g > 0.0) || (q >= high && g < 0.0)
-            });
+            let (q, g) = (pose.q[self.layout.coordinates[j]], work.gradient[j]);
+            let held = bounds.is_some_and(|[low, high]| (q <= low && g > 0.0) || (q >= high && g < 0.0));
+            work.fixed[j] = held.then_some(0.0);
         }
+        // Every round fixes one coordinate at least, or lets one go: rounding could make that a circle.
+        for _ in 0..=4 * n {
+            self.solve_free(damping, work)?;
+            let mut inside = true;
+            for (j, bounds) in self.bounds.iter().enumerate() {
+                let Some([low, high]) = bounds.filter(|_| work.fixed[j].is_none()) else { continue };
+                let q = pose.q[self.layout.coordinates[j]];
+                let to = q + work.step[j];
+                if !(low..=high).contains(&to) {
+                    work.fixed[j] = Some(to.clamp(low, high) - q);
+                    inside = false;
+                }
+            }
+            let freed = if inside && best { self.to_be_freed(pose, damping, work) } else { None };
+            match freed {
+                Some(j) => work.fixed[j] = None,
+                None if inside => break,
+                None => {}
+            }
+        }
+        self.candidate(pose, work);
+        let mut predicted = 0.0;
+        for (j, column) in work.hessian.chunks(n.max(1)).enumerate() {
+            let along: f64 = column.iter().zip(&work.step).map(|(h, d)| h * d).sum();
+            predicted -= work.step[j] * (2.0 * work.gradient[j] + along);
+        }
+        Some(predicted)
+    }
+
+    /// The coordinate at a bound whose way back inside promises the most, of those for which it promises anything.
+    fn to_be_freed(&self, pose: &Pose, damping: f64, work: &IkWorkspace) -> Option<usize> {
+        let n = self.layout.dofs();
+        let mut freed: Option<(f64, usize)> = None;
+        for (j, bounds) in self.bounds.iter().enumerate() {
+            let (Some([low, high]), Some(d)) = (*bounds, work.fixed[j]) else { continue };
+            let to = pose.q[self.layout.coordinates[j]] + d;
+            let along: f64 = (0..n).map(|k| work.hessian[k * n + j] * work.step[k]).sum();
+            let diagonal = work.hessian[j * n + j];
+            let slope = work.gradient[j] + along + damping * diagonal * d;
+            let inwards = if to - low < high - to { -slope } else { slope };
+            let promise = inwards.max(0.0).powi(2) / (diagonal + f64::MIN_POSITIVE);
+            if promise > freed.map_or(0.0, |f| f.0) {
+                freed = Some((promise, j));
+            }
+        }
+        freed.map(|f| f.1)
+    }
+
+    /// The damped step of the degrees of freedom that are not fixed, given the steps of those that are.
+    fn solve_free(&self, damping: f64, work: &mut IkWorkspace) -> Option<()> {
+        let n = self.layout.dofs();
         work.factor.copy_from_slice(&work.hessian);
         let largest = (0..n).map(|j| work.hessian[j * n + j]).fold(0.0, f64::max);
         for j in 0..n {
             work.step[j] = -work.gradient[j];
             // What no marker tells stays where it is.
             work.factor[j * n + j] += damping * work.hessian[j * n + j] + 1e-14 * largest + f64::MIN_POSITIVE;
-            if work.held[j] {
-                work.step[j] = 0.0;
-                for i in 0..n {
-                    work.factor[i * n + j] = 0.0;
-                    work.factor[j * n + i] = 0.0;
-                }
-                work.factor[j * n + j] = 1.0;
+        }
+        for j in 0..n {
+            let Some(fixed) = work.fixed[j] else { continue };
+            for i in 0..n {
+                work.step[i] -= work.hessian[j * n + i] * fixed;
+                work.factor[i * n + j] = 0.0;
+                work.factor[j * n + i] = 0.0;
             }
+            work.factor[j * n + j] = 1.0;
+        }
+        for (step, fixed) in work.step.iter_mut().zip(&work.fixed) {
+            *step = fixed.unwrap_or(*step);
         }
         dense::cholesky(MatMut::from_column_major_slice_mut(&mut work.factor, n, n), &mut work.cholesky).ok()?;
         let l = MatRef::from_column_major_slice(&work.factor, n, n);
         let mut x = MatMut::from_column_major_slice_mut(&mut work.step, n, 1);
         dense::solve_lower(l, x.as_mut());
         dense::solve_upper(l.transpose(), x);
-        if work.step.iter().any(|d| !d.is_finite()) {
-            return None;
-        }
+        work.step.iter().all(|d| d.is_finite()).then_some(())
+    }
+
+    /// The pose that `work.step` leads to.
+    fn candidate(&self, pose: &Pose, work: &mut IkWorkspace) {
         work.candidate.clone_from(pose);
         for (j, bounds) in self.bounds.iter().enumerate() {
             let q = &mut work.candidate.q[self.layout.coordinates[j]];
@@ -348,12 +412,6 @@ impl<'a> InverseKinematics<'a> {
             // By way of a quaternion, which a step of any length leaves a rotation.
             work.candidate.rotors[r] = UnitQuaternion::from_rotation_matrix(&turned).to_rotation_matrix();
         }
-        let mut predicted = 0.0;
-        for (j, column) in work.hessian.chunks(n.max(1)).enumerate() {
-            let along: f64 = column.iter().zip(&work.step).map(|(h, d)| h * d).sum();
-            predicted -= work.step[j] * (2.0 * work.gradient[j] + along);
-        }
-        Some(predicted)
     }
 }
 

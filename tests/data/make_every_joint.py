@@ -108,6 +108,21 @@ def pose(m, state, q):
     return {"q": q, "bodies": frames, "markers": points}
 
 
+def near_and_beyond(m, state, names, k):
+    """Poses beyond all ranges and beyond the ends of all curves, the middle of three angles at its singularity or next to it."""
+    q = [round(random.uniform(-3.0, 3.0), 3) for _ in names]
+    at = dict(zip(names, range(len(names))))
+    for middle in ("free_1", "ball_1", "gimbal_1", "universal_1", "custom_0"):
+        q[at[middle]] = (1 if random.random() < 0.5 else -1) * 1.5707963267948966 + (0.0, 1e-12, -1e-9, 1e-6, 1e-3, 0.0)[k]
+    if k == 5:
+        # Whole turns and more.
+        q = [x + 6.283185307179586 if i % 2 else x for i, x in enumerate(q)]
+    x = 1.5 * (0.4 * q[at["knee_0"]] + 0.1)
+    q[at["coupled_1"]] = x
+    q[at["coupled_0"]] = 1.5 * (((0.02 * x - 0.1) * x + 0.3) * x + 0.05)
+    return pose(m, state, q)
+
+
 def main():
     with open("every_joint.osim", "w") as f:
         f.write(model())
@@ -124,6 +139,7 @@ def main():
         q[at["coupled_1"]] = x
         q[at["coupled_0"]] = 1.5 * (((0.02 * x - 0.1) * x + 0.3) * x + 0.05)
         poses.append(pose(m, state, q))
+    singular = [near_and_beyond(m, state, names, k) for k in range(6)]
     scales, factors = osim.ScaleSet(), {}
     for name, *_ in JOINTS:
         factors[name] = [round(random.uniform(0.8, 1.2), 3) for _ in range(3)]
@@ -138,7 +154,8 @@ def main():
     for p in scaled:
         del p["bodies"]["oblique"], p["markers"]["oblique_marker"]
     with open("every_joint.json", "w") as f:
-        json.dump({"coordinates": names, "motions": kinds, "poses": poses, "factors": factors, "scaled": scaled}, f)
+        json.dump({"coordinates": names, "motions": kinds, "poses": poses, "factors": factors, "scaled": scaled,
+                   "singular": singular}, f)
 
 
 main()

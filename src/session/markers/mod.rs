@@ -95,6 +95,18 @@ pub fn read(path: &Path) -> Result<MarkerTrial> {
     }
 }
 
+/// How many metres are one of the units that a marker file states: millimetres in a C3D, as nearly all have them.
+///
+/// # Errors
+/// A file that cannot be read, and a TRC whose header is none.
+pub fn metres_per_unit(path: &Path) -> Result<f64> {
+    let bytes = text::bytes_up_to(path, MOST_MIB)?;
+    if c3d::is_c3d(&bytes) {
+        return Ok(0.001);
+    }
+    trc::metres_per_unit(&path.display().to_string(), &decoded(bytes))
+}
+
 /// Metres per unit of length, by its usual names.
 fn metres(unit: &str) -> Option<f64> {
     match unit.trim().to_ascii_lowercase().as_str() {

@@ -80,6 +80,15 @@ pub fn read(label: &str, text: &str) -> Result<MarkerTrial> {
     finish(trial, label, &header, last, text.ends_with(['\n', '\r']))
 }
 
+/// How many metres are one of the units that a TRC file states.
+///
+/// # Errors
+/// A header that is none, as [`read`] has it.
+pub fn metres_per_unit(label: &str, text: &str) -> Result<f64> {
+    let mut rest = lines(text).map(|(_, line)| line).skip(1);
+    Ok(header(label, rest.next().unwrap_or(""), rest.next().unwrap_or(""))?.metres_per_unit)
+}
+
 fn header(label: &str, keys: &str, values: &str) -> Result<Header> {
     let find = |key: &str| {
         let wanted = keys.split_whitespace().position(|k| k.eq_ignore_ascii_case(key));

@@ -142,6 +142,7 @@ impl<'a, 'i> Reader<'a, 'i> {
                     let site = self.site(child, place, class)?;
                     self.bodies[body].sites.push(site);
                 }
+                "inertial" | "geom" => self.check_mass(child)?,
                 other @ ("replicate" | "attach" | "composite" | "flexcomp") => {
                     return Err(self.source.error(
                         child,
@@ -175,6 +176,19 @@ impl<'a, 'i> Reader<'a, 'i> {
                 let origin = Place { position: Vector3::zeros(), rotation: Rotation3::identity() };
                 self.children(child, index, &origin, class)?;
                 self.check_joints(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Masses say nothing of kinematics, but they are written again, and MuJoCo loads no model whose masses are no numbers.
+    fn check_mass(&self, node: Node<'a, 'i>) -> Result<()> {
+        for name in ["mass", "density", "diaginertia", "fullinertia"] {
+            let Some(written) = node.attribute(name) else { continue };
+            let numbers = self.source.numbers(node, written)?;
+            if let Some(mass) = numbers.first().filter(|mass| name == "mass" && **mass < 0.0) {
+                let problem = format_args!("the mass is {mass}");
+                return Err(self.source.error(node, problem, "write a mass of at least 0"));
             }
         }
         Ok(())

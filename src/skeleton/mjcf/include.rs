@@ -39,6 +39,16 @@ fn expand_in(label: &str, text: &str, folder: &Path, depth: usize, count: &mut u
             return Err(source.error(node, format_args!("more than {MOST} includes"), "include each file once"));
         }
         let path = folder.join(file);
+        if outside(folder, &path) {
+            return Err(source.error(
+                node,
+                format_args!(
+                    "it includes `{}`, which is not in the model's folder or one beside it",
+                    xml::shortened(file)
+                ),
+                "copy the file there: a model from elsewhere could name any file of yours",
+            ));
+        }
         let included = read_text(&path).map_err(|e| {
             source.error(node, format_args!("it includes a file that cannot be used: {e}"), "check the name")
         })?;
@@ -57,6 +67,13 @@ fn expand_in(label: &str, text: &str, folder: &Path, depth: usize, count: &mut u
         return Ok(None);
     }
     Ok(Some(xml::replaced(text, replacements)))
+}
+
+/// Whether a file that exists is elsewhere than below the folder that holds the model's: collections of models share files between folders that lie beside each other.
+fn outside(folder: &Path, file: &Path) -> bool {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let (Ok(folder), Ok(file)) = (folder.canonicalize(), file.canonicalize()) else { return false };
+    !file.starts_with(folder.parent().filter(|p| p.parent().is_some()).unwrap_or(&folder))
 }
 
 const ROOT: (&str, &str) = ("<mujocoinclude>", "</mujocoinclude>");

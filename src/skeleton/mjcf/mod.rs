@@ -10,6 +10,7 @@ mod document;
 mod generate;
 mod include;
 mod orientation;
+mod qpos;
 mod write;
 
 pub(super) use compile::{joints, read};

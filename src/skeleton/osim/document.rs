@@ -18,6 +18,8 @@ pub(super) struct ModelElements<'a, 'i> {
     pub joints: Vec<Joint<'a, 'i>>,
     pub couplers: Vec<Coupler<'a, 'i>>,
     pub markers: Vec<MarkerElement<'a, 'i>>,
+    /// Names of frames.
+    pub names: FrameNames<'a, 'i>,
     /// The `<Model>` element.
     pub node: Node<'a, 'i>,
 }
@@ -103,6 +105,7 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
         if names.bodies.insert(name, ()).is_some() {
             return Err(source.error(node, "a second body has this name", "give every body its own name"));
         }
+        check_mass(source, node)?;
         offset_frames_of(node, &format!("/bodyset/{name}"), &mut names);
         bodies.push(BodyElement { name, node });
     }
@@ -144,8 +147,21 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
         joints,
         couplers,
         markers,
+        names,
         node: model,
     })
+}
+
+/// Masses say nothing of kinematics, but they are written again, and OpenSim opens no model whose masses are no numbers.
+fn check_mass<'a, 'i>(source: Source<'a, 'i>, body: Node<'a, 'i>) -> Result<()> {
+    for tag in ["mass", "mass_center", "inertia"] {
+        let Some(node) = child(body, tag) else { continue };
+        let numbers = source.numbers(node, text(node))?;
+        if let Some(mass) = numbers.first().filter(|mass| tag == "mass" && **mass < 0.0) {
+            return Err(source.error(node, format_args!("the mass is {mass}"), "write a mass of at least 0"));
+        }
+    }
+    Ok(())
 }
 
 /// Offset frames that a body carries in its `components`.

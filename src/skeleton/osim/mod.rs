@@ -8,10 +8,15 @@ mod compile;
 mod document;
 mod function;
 mod generate;
+mod inertia;
 mod joint;
 mod markers;
+mod paths;
+mod subject;
 mod write;
 
 pub(super) use compile::{joints, read};
 pub use markers::{read_marker_set, read_marker_set_str};
-pub use write::write_osim;
+pub use paths::DefaultPoses;
+pub use subject::Subject;
+pub use write::{write_marker_set, write_osim, write_scale_set, write_subject_osim};

@@ -1,8 +1,9 @@
 //! Writing OpenSim models: the source with its numbers scaled.
 
 use super::document::{self, ModelElements};
+use super::generate;
 use super::joint::{Joint, Offset};
-use super::{function, generate};
+use super::subject::{self, Left, Subject};
 use crate::skeleton::generate::{escaped, joined};
 use crate::skeleton::xml::{self, Source, child, elements, text};
 use crate::skeleton::{Function, Marker, ModelSource, Offsets, Scales, Skeleton};
@@ -14,6 +15,9 @@ use std::ops::Range;
 
 /// What a scaled file says of itself.
 const NOTE: &str = "<!--Scaled by kinefit: joint frames, translation functions of joints, markers and geometry are the subject's. Masses, inertias, muscle paths and wrapping are those of the original.-->";
+
+/// What one says of itself that was scaled for a subject.
+const SUBJECT_NOTE: &str = "<!--Scaled by kinefit as OpenSim's scale tool does: joint frames, translation functions of joints, markers, geometry, masses, path points and wrapping objects are the subject's.-->";
 
 /// A skeleton as an OpenSim document (`.osim`), with factors and offsets worked in.
 ///
@@ -27,20 +31,54 @@ const NOTE: &str = "<!--Scaled by kinefit: joint frames, translation functions o
 /// # Errors
 /// Where the new document would not move exactly as the skeleton does; the message says why.
 pub fn write_osim(skeleton: &Skeleton, scales: &Scales, offsets: &Offsets) -> Result<String> {
-    if scales.0.len() != skeleton.bodies.len() || offsets.0.len() != skeleton.markers.len() {
-        return Err(Error::input(
-            format_args!("model `{}`", skeleton.name),
-            "the scale factors or offsets belong to another model",
-            "give one triple of factors per body and one offset per marker",
-        ));
-    }
+    check_lengths(skeleton, scales, offsets)?;
     match &skeleton.source {
-        ModelSource::Osim { path, text } => rewrite(skeleton, scales, offsets, path, text),
+        ModelSource::Osim { path, text } => {
+            rewrite(skeleton, scales, offsets, path, text, None).map(|(document, _)| document)
+        }
         ModelSource::Mjcf { .. } | ModelSource::None => generate::write(skeleton, scales, offsets),
     }
 }
 
-fn rewrite(skeleton: &Skeleton, scales: &Scales, offsets: &Offsets, path: &str, original: &str) -> Result<String> {
+fn check_lengths(skeleton: &Skeleton, scales: &Scales, offsets: &Offsets) -> Result<()> {
+    if scales.0.len() == skeleton.bodies.len() && offsets.0.len() == skeleton.markers.len() {
+        return Ok(());
+    }
+    Err(Error::input(
+        format_args!("model `{}`", skeleton.name),
+        "the scale factors or offsets belong to another model",
+        "give one triple of factors per body and one offset per marker",
+    ))
+}
+
+/// The same for a subject: what scaling changes beyond the kinematics, as OpenSim's scale tool does, is changed too. Mass, mass centre and inertia of bodies, points of muscle
+/// paths, stations, offset frames and wrapping objects are scaled; markers that the skeleton no longer has are removed. Beside the document, what is not exactly the subject's: its kind, and how many.
+///
+/// # Errors
+/// As [`write_osim`]; a model that did not come as `.osim`; masses that are no numbers.
+pub fn write_subject_osim(
+    skeleton: &Skeleton,
+    scales: &Scales,
+    offsets: &Offsets,
+    subject: &Subject,
+) -> Result<(String, Vec<(&'static str, usize)>)> {
+    let ModelSource::Osim { path, text } = &skeleton.source else {
+        let place = format_args!("model `{}`", skeleton.name);
+        return Err(Error::input(place, "it is no OpenSim model, and has no masses to scale", "give an .osim file"));
+    };
+    check_lengths(skeleton, scales, offsets)?;
+    let (document, left) = rewrite(skeleton, scales, offsets, path, text, Some(subject))?;
+    Ok((document, left.into_iter().collect()))
+}
+
+fn rewrite(
+    skeleton: &Skeleton,
+    scales: &Scales,
+    offsets: &Offsets,
+    path: &str,
+    original: &str,
+    subject: Option<&Subject>,
+) -> Result<(String, Left)> {
     let document = xml::parse(path, original)?;
     let source = Source { label: path, document: &document };
     let model = document::collect(source)?;
@@ -58,26 +96,36 @@ fn rewrite(skeleton: &Skeleton, scales: &Scales, offsets: &Offsets, path: &str, 
         geometry(source, &mut edits, body.node, factors(body.name))?;
     }
     markers(source, &mut edits, &model, skeleton, scales, offsets)?;
+    let mut left = Left::new();
+    if let Some(subject) = subject {
+        left = subject::scale(source, &mut edits, &model, subject, skeleton, &factors)?;
+        let gone = model.markers.iter().filter(|m| skeleton.marker(m.name).is_none());
+        edits.made.extend(gone.map(|m| (m.node.range(), String::new())));
+        if let Some(name) = model.node.attribute_node("name") {
+            edits.made.push((name.range_value(), escaped(&subject.name)));
+        }
+    }
     if edits.made.is_empty() {
-        return Ok(original.to_owned());
+        return Ok((original.to_owned(), left));
     }
     let root = document.root_element();
-    if let Some(first) = root.first_child().filter(|_| !original.contains(NOTE)) {
+    let note = if subject.is_some() { SUBJECT_NOTE } else { NOTE };
+    if let Some(first) = root.first_child().filter(|_| !original.contains(note)) {
         let at = first.range().start;
-        edits.made.push((at..at, format!("\n\t{NOTE}")));
+        edits.made.push((at..at, format!("\n\t{note}")));
     }
-    Ok(xml::replaced(original, edits.made))
+    Ok((xml::replaced(original, edits.made), left))
 }
 
 /// Replacements in the text; every element is edited once, whoever refers to it.
-struct Edits {
+pub(super) struct Edits {
     made: Vec<(Range<usize>, String)>,
     done: HashSet<NodeId>,
 }
 
 impl Edits {
     /// Replaces what stands in an element.
-    fn content(&mut self, node: Node<'_, '_>, new: String) {
+    pub fn content(&mut self, node: Node<'_, '_>, new: String) {
         if !self.done.insert(node.id()) {
             return;
         }
@@ -94,6 +142,21 @@ impl Edits {
 
     fn insert(&mut self, at: usize, new: String) {
         self.made.push((at..at, new));
+    }
+
+    /// Multiplies a function.
+    pub fn multiplied(&mut self, source: Source<'_, '_>, node: Node<'_, '_>, factor: f64) -> Result<()> {
+        if factor == 1.0 {
+            return Ok(());
+        }
+        if node.has_tag_name("MultiplierFunction") {
+            scale_number(source, self, node, "scale", factor)?;
+        } else if self.done.insert(node.id()) {
+            let Range { start, end } = node.range();
+            self.insert(start, "<MultiplierFunction name=\"function\"><function>".into());
+            self.insert(end, format!("</function><scale>{factor}</scale></MultiplierFunction>"));
+        }
+        Ok(())
     }
 
     fn offsets(&mut self, offsets: &[Offset<'_, '_>], factors: Vector3<f64>) {
@@ -133,21 +196,19 @@ fn functions(
             continue;
         }
         let Some(node) = axis.node.filter(|_| axis.function != Function::Constant(0.0)) else { continue };
-        if node.has_tag_name("MultiplierFunction") {
-            // A multiple of nothing needs no factor; OpenSim multiplies it all the same.
-            debug_assert!(function::multiplied(source, node)?.is_some());
-            scale_number(source, edits, node, "scale", factor)?;
-        } else if edits.done.insert(node.id()) {
-            let Range { start, end } = node.range();
-            edits.insert(start, "<MultiplierFunction name=\"function\"><function>".into());
-            edits.insert(end, format!("</function><scale>{factor}</scale></MultiplierFunction>"));
-        }
+        edits.multiplied(source, node, factor)?;
     }
     Ok(())
 }
 
 /// Multiplies the number in a child element, which is 1 where it is missing.
-fn scale_number(source: Source<'_, '_>, edits: &mut Edits, node: Node<'_, '_>, tag: &str, factor: f64) -> Result<()> {
+pub(super) fn scale_number(
+    source: Source<'_, '_>,
+    edits: &mut Edits,
+    node: Node<'_, '_>,
+    tag: &str,
+    factor: f64,
+) -> Result<()> {
     match child(node, tag) {
         Some(n) => edits.content(n, format!("{}", source.number(n, text(n))? * factor)),
         None => {
@@ -160,7 +221,12 @@ fn scale_number(source: Source<'_, '_>, edits: &mut Edits, node: Node<'_, '_>, t
 }
 
 /// The `scale_factors` of a body's own geometry (not of the frame's axes, which are only display).
-fn geometry(source: Source<'_, '_>, edits: &mut Edits, body: Node<'_, '_>, factors: Vector3<f64>) -> Result<()> {
+pub(super) fn geometry(
+    source: Source<'_, '_>,
+    edits: &mut Edits,
+    body: Node<'_, '_>,
+    factors: Vector3<f64>,
+) -> Result<()> {
     if factors == Vector3::repeat(1.0) {
         return Ok(());
     }
@@ -169,6 +235,9 @@ fn geometry(source: Source<'_, '_>, edits: &mut Edits, body: Node<'_, '_>, facto
         if let Some(n) = child(owner, "scale_factors") {
             let scaled = source.vector(n, text(n))?.component_mul(&factors);
             edits.content(n, joined(scaled.as_slice()));
+        } else if let Some(last) = owner.last_child().filter(|_| edits.done.insert(owner.id())) {
+            // Files of 4.x leave out factors of 1.
+            edits.insert(last.range().end, format!("<scale_factors>{}</scale_factors>", joined(factors.as_slice())));
         }
     }
     Ok(())
@@ -260,5 +329,35 @@ fn new_marker(skeleton: &Skeleton, marker: &Marker, place: Vector3<f64>, sockets
         escaped(&marker.name),
         joined(place.as_slice()),
         marker.fixed
+    )
+}
+
+/// The markers of a skeleton, scaled and moved, as a marker set file.
+pub fn write_marker_set(skeleton: &Skeleton, scales: &Scales, offsets: &Offsets) -> String {
+    let place = |(m, offset): (&Marker, &Vector3<f64>)| {
+        let place = m.location.component_mul(&Vector3::from(scales.0[m.body.index()])) + offset;
+        format!("\n\t\t\t{}", new_marker(skeleton, m, place, true))
+    };
+    let markers: String = skeleton.markers.iter().zip(&offsets.0).map(place).collect();
+    set_document("MarkerSet", "markerset", &markers)
+}
+
+/// The factors of all bodies as a scale set file.
+pub fn write_scale_set(skeleton: &Skeleton, scales: &Scales, name: &str) -> String {
+    let scale = |(body, factors): (&crate::skeleton::Body, &[f64; 3])| {
+        format!(
+            "\n\t\t\t<Scale><scales>{}</scales><segment>{}</segment><apply>true</apply></Scale>",
+            joined(factors),
+            escaped(&body.name)
+        )
+    };
+    let all: String = skeleton.bodies.iter().zip(&scales.0).map(scale).collect();
+    set_document("ScaleSet", name, &all)
+}
+
+fn set_document(tag: &str, name: &str, objects: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\" ?>\n<OpenSimDocument Version=\"40000\">\n\t<{tag} name=\"{}\">\n\t\t<objects>{objects}\n\t\t</objects>\n\t\t<groups />\n\t</{tag}>\n</OpenSimDocument>\n",
+        escaped(name)
     )
 }
