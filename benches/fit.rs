@@ -18,6 +18,20 @@ fn fit(c: &mut Criterion) {
     group.bench_function("one_iteration", |b| {
         b.iter_batched(|| start.clone(), |start| solve(&problem, start, &one), BatchSize::LargeInput);
     });
+    match common::markers() {
+        Some((problem, start)) => {
+            let solved = solve(&problem, start.clone(), &SolveOptions::default());
+            let frames = problem.trials[0].times.len() as u64;
+            eprintln!("sizes and poses of {frames} frames: {} iterations, cost {:.2e}", solved.iterations, solved.cost);
+            // Time for each frame: what joint scale and pose are compared by.
+            group.throughput(criterion::Throughput::Elements(frames));
+            group.bench_function("sizes_and_poses_from_markers", |b| {
+                b.iter(|| solve(&problem, start.clone(), &SolveOptions::default()));
+            });
+        }
+        None => eprintln!("sizes_and_poses_from_markers: skipped, the recordings are not there"),
+    }
+    group.throughput(criterion::Throughput::Elements(1));
     let options = common::fit_options();
     group.bench_function("fit_session", |b| b.iter(|| fit_session(&made.session, &options)));
 }

@@ -13,8 +13,9 @@
 
 use kinefit::camera::Camera;
 use kinefit::fit::{FitOptions, SessionFit, Status, fit_session};
+use kinefit::math::median;
 use kinefit::math::robust::RobustLoss;
-use kinefit::quality::{COUNTED_CONFIDENCE, median};
+use kinefit::quality::COUNTED_CONFIDENCE;
 use kinefit::session::{self, ReadOptions, Session};
 use kinefit::synthetic::demo;
 use kinefit::{Error, Result};
@@ -105,7 +106,7 @@ fn errors(camera: &Camera, sightings: &[Sighting]) -> (usize, String) {
     let distance = |s: &Sighting| projector.project(&s.marker_in_world).map_or(BEHIND_PX, |p| (p - s.pixel).norm());
     let mut px: Vec<f64> = sightings.iter().filter(|s| s.confidence >= COUNTED_CONFIDENCE).map(distance).collect();
     let mean = px.iter().sum::<f64>() / px.len().max(1) as f64;
-    (px.len(), format!("{:.1} / {mean:.1}", median(&mut px)))
+    (px.len(), format!("{:.1} / {mean:.1}", median(&mut px).unwrap_or(0.0)))
 }
 
 /// The camera where it sees the markers best: robust Gauss–Newton over its extrinsics alone.

@@ -1,7 +1,8 @@
 //! What must not matter: where the world's origin is and which way its axes point, the order of cameras, of keypoints, of markers.
 //!
-//! **Tolerance.** A fit stops where a Newton step would lower the objective by less than 0.05, that is within `√(2·0.05) = 0.32` posterior standard deviations of the minimum, in the
-//! space of all parameters together, hence for each number by itself as well (Cauchy–Schwarz). Two fits of the same thing are apart by less than twice that, 0.64.
+//! **Tolerance.** A fit ends with a step that lowers the objective by less than 0.05. Near the minimum a step leaves at most a quarter of what there was to gain (the weights' and the
+//! kinematics' bend, which the normal equations leave out), so that the end is within `√(2·0.05/4) = 0.16` posterior standard deviations of the minimum, in the space of all parameters
+//! together, hence for each number by itself as well (Cauchy–Schwarz). Two fits of the same thing are apart by less than twice that, 0.32.
 
 mod common;
 
@@ -19,7 +20,7 @@ const ROUNDING: (f64, f64, f64) = (1e-6, 1e-6, 1e-6);
 
 /// Where they are not, because damping and the smoothness of the root's path are along the world's axes: see above for the deviations, of which 10 mm is the largest that a marker or
 /// camera has here; for the median, its own sampling error, 1.25·2 px/√9000.
-const STOPPED: (f64, f64, f64) = (0.64, 6.4, 0.03);
+const STOPPED: (f64, f64, f64) = (0.32, 3.2, 0.03);
 
 fn session() -> Session {
     let (skeleton, groups) = stick();

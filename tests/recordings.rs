@@ -270,7 +270,9 @@ fn the_demo_needs_nothing_else() {
         assert!(t.markers.after_similarity_mm < if refine_cameras { 5.0 } else { 6.0 }, "{:?}", t.markers);
         assert!(e.scale_error < 0.03, "{}", e.scale_error);
         let coverage = &e.coverage.coordinates;
-        assert!((0.6..=0.85).contains(&coverage.within_1_sd), "{coverage:?}");
+        // A camera that is held where it was knocked to errs alike in every frame, and deviations are stated for errors that last: on the safe side for what the other cameras tell as well.
+        let most = if refine_cameras { 0.85 } else { 0.95 };
+        assert!((0.6..=most).contains(&coverage.within_1_sd), "{coverage:?}");
         if refine_cameras {
             // The median of 3 px of noise in two directions is 3.5 px; a twentieth are outliers.
             let median_px = fit.trials[0].reprojection.all.median_px;

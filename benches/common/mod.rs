@@ -8,9 +8,11 @@ use kinefit::kinematics::batch::Program;
 use kinefit::math::arrow::{Arrow, Band};
 use kinefit::math::basis::Knots;
 use kinefit::math::lanes::{Real, Tiles};
+use kinefit::math::robust::RobustLoss;
+use kinefit::residual::point::PointObservation;
 use kinefit::residual::reprojection::Observation;
 use kinefit::session::{ground_from_world, rig_in_ground};
-use kinefit::skeleton::{Skeleton, read_model};
+use kinefit::skeleton::{ScaleGroups, Skeleton, read_model};
 use kinefit::solve::{Free, Hyperparameters, Parameters, Priors, Problem, TrialProblem};
 use kinefit::synthetic::{Synthetic, SyntheticOptions, generate};
 use kinefit::trajectory::{BSpline, Layout, Pose};
@@ -237,4 +239,68 @@ pub fn asked_for() -> bool {
         eprintln!("nothing measured: run by `cargo bench`");
     }
     asked
+}
+
+/// The exact marker trial among the shared recordings, where they are: sizes and poses free, every frame on its own, from the poses that its generic model takes to come near.
+pub fn markers() -> Option<(Problem, Parameters)> {
+    let root = std::env::var_os("KINEFIT_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), Into::into);
+    let folder = root.join("data/trials/arnold_synthetic_subject01");
+    let generic = read_model(&folder.join("generic_stripped.osim")).ok()?;
+    let trial = kinefit::session::markers::read(&folder.join("markers.trc")).ok()?;
+    let start = kinefit::fit::inverse_kinematics(&trial, &generic, None, None).expect("a trial of this model");
+    let skeleton = generic.with_rotors();
+    let groups = ScaleGroups::default_for(&skeleton).with_overall(&skeleton).with_axes(&skeleton);
+    let mechanism = Arc::new(Mechanism::new(skeleton, groups));
+    let skeleton = mechanism.skeleton();
+    let mut markers = start.markers.clone();
+    markers.sort();
+    let mut columns: Vec<(usize, usize)> = (0..trial.names.len())
+        .filter_map(|c| Some((markers.binary_search(&skeleton.marker(&trial.names[c])?).ok()?, c)))
+        .collect();
+    columns.sort_unstable();
+    let mut data = TrialProblem { times: trial.times.clone(), ..TrialProblem::default() };
+    for f in 0..trial.frames() {
+        data.point_start.push(data.points.len());
+        data.points.extend(columns.iter().filter_map(|&(slot, c)| {
+            Some(PointObservation { slot: slot as u32, position: trial.get(f, c)?, weight: 1.0 })
+        }));
+    }
+    data.point_start.push(data.points.len());
+    let first = data.times[0];
+    data.times.iter_mut().for_each(|t| *t -= first);
+
+    let layout = Arc::new(Layout::new(&mechanism));
+    let knots = Knots::independent(trial.frames(), trial.rate_hz);
+    let frame = |t: f64| (t * trial.rate_hz).round() as usize;
+    let pose = |t: f64| Pose { q: start.q[frame(t)].clone(), rotors: skeleton.rotor_rotations(&start.q[frame(t)]) };
+    let parameters = Parameters {
+        trajectories: vec![BSpline::through(layout.clone(), knots, pose)],
+        scales: vec![0.0; mechanism.groups().groups.len()],
+        offsets: vec![Vector3::zeros(); markers.len()],
+        world_from_camera: Vec::new(),
+    };
+    let fit = FitOptions::for_markers();
+    let mut hyper = Hyperparameters::new(0, 0, 1.0, vec![0.0; layout.dofs()], fit.loss);
+    hyper.point_sigma = vec![1e-3; markers.len()];
+    hyper.point_loss = RobustLoss::Gaussian;
+    let problem = Problem {
+        priors: Priors {
+            scales: mechanism.groups().groups.iter().map(|g| (0.0, g.prior_sd.unwrap_or(fit.scale_sd))).collect(),
+            offset_sd: vec![0.0; markers.len()],
+            extrinsics: fit.extrinsics,
+            gauge: fit.gauge,
+            pose: vec![(0.0, 10.0); layout.dofs()],
+            limits: vec![None; layout.dofs()],
+            stature: None,
+        },
+        rig: Vec::new(),
+        trials: vec![data],
+        free: Free { scales: true, offsets: false, cameras: Vec::new() },
+        hyper,
+        markers,
+        layout,
+        mechanism: mechanism.clone(),
+    };
+    Some((problem, parameters))
 }

@@ -2,7 +2,8 @@
 
 use super::console::print;
 use crate::error::Result;
-use crate::quality::{Evaluation, FittedData, TrialEvaluation, evaluate, median};
+use crate::math::median;
+use crate::quality::{Evaluation, FittedData, TrialEvaluation, evaluate};
 use crate::report::read_folder;
 use crate::synthetic::Truth;
 use clap::Args;
@@ -109,8 +110,8 @@ pub(super) fn two_lines(e: &Evaluation, fitted: &FittedData) -> String {
     let mut markers: Vec<f64> = e.trials.iter().map(|t| t.markers.raw_mm).collect();
     format!(
         "Truth    half of the joint angles are off by less than {:.1}°, markers by {:.0} mm, segment sizes by {:.1} %\n         {}\n",
-        median(&mut errors),
-        median(&mut markers),
+        median(&mut errors).unwrap_or(0.0),
+        median(&mut markers).unwrap_or(0.0),
         100.0 * e.scale_error,
         bands(e)
     )

@@ -7,6 +7,7 @@ use super::superpose::Superposition;
 use crate::camera::{CameraId, Projector, TriangulationOptions, triangulate};
 use crate::kinematics::Frame;
 use crate::math::basis::Knots;
+use crate::math::median;
 use crate::residual::point::PointObservation;
 use crate::session::{Session, Trial, Unusable};
 use crate::skeleton::{Motion, Offsets};
@@ -190,8 +191,8 @@ fn size(problem: &Problem, samples: &[Vec<Sample>]) -> f64 {
                     Some((at(a)? - at(b)?).norm())
                 })
                 .collect();
-            if measured.len() >= 3 {
-                ratios.push((crate::quality::median(&mut measured) / modelled, modelled));
+            if let Some(measured) = median(&mut measured).filter(|_| measured.len() >= 3) {
+                ratios.push((measured / modelled, modelled));
             }
         }
     }

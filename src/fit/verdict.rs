@@ -2,7 +2,8 @@
 
 use super::result::{Finished, camera_fits};
 use super::{SessionFit, Status, TrialFit};
-use crate::quality::{HUMAN_HEIGHT, Reprojection, median};
+use crate::math::median;
+use crate::quality::{HUMAN_HEIGHT, Reprojection};
 use crate::session::{Session, Unusable};
 use crate::solve::Problem;
 
@@ -70,7 +71,7 @@ pub(super) fn verdict(done: &Finished, problem: &Problem, height_m: Option<f64>)
     // The rig as a whole is known: when most cameras had to turn far, the calibration is not that of these images.
     let mut turns: Vec<f64> =
         camera_fits(problem, &done.parameters, None).iter().map(|c| c.rotation_change_deg).collect();
-    let typical = median(&mut turns);
+    let typical = median(&mut turns).unwrap_or(0.0);
     if typical > MAX_TYPICAL_TURN_DEG {
         return insane(
             format!(

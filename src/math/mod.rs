@@ -9,6 +9,9 @@ pub mod basis;
 pub mod border;
 pub(crate) mod dense;
 pub mod lanes;
+mod order;
 pub mod robust;
 pub mod se3;
 pub mod so3;
+
+pub use order::median;

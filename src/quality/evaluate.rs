@@ -10,9 +10,9 @@
 //! | cameras | distance of the centres, angle between the orientations; *after similarity*: that of all trials' markers |
 //! | coverage | share of errors within one and two of the fit's own standard deviations: 0.683 and 0.954 where these are right |
 
-use super::median;
 use super::{FittedData, FittedOffset, FittedRotor, FittedTrial};
 use crate::error::{Error, Result};
+use crate::math::median;
 use crate::skeleton::Rotor;
 use crate::synthetic::{TrialTruth, Truth};
 use nalgebra::{Matrix3, Rotation3, Vector3};
@@ -270,7 +270,7 @@ fn coordinate_error(errors: &[f64], unit: f64) -> CoordinateError {
         return CoordinateError::default();
     }
     let n = errors.len() as f64;
-    let bias = median(&mut errors.to_vec());
+    let bias = median(&mut errors.to_vec()).unwrap_or(0.0);
     CoordinateError {
         rmse: unit * (errors.iter().map(|e| e * e).sum::<f64>() / n).sqrt(),
         mean_abs: unit * errors.iter().map(|e| e.abs()).sum::<f64>() / n,

@@ -9,5 +9,5 @@ pub use evaluate::{
     CameraError, CoordinateError, Coverage, CoverageByKind, Evaluation, MarkerError, TrialEvaluation, evaluate,
 };
 pub use fitted::{FittedCoordinate, FittedData, FittedOffset, FittedRotor, FittedTrial};
-pub use reprojection::{COUNTED_CONFIDENCE, CameraReprojection, Reprojection, median, reprojection};
+pub use reprojection::{COUNTED_CONFIDENCE, CameraReprojection, Reprojection, reprojection};
 pub use sanity::{HUMAN_HEIGHT, default_height, height_by_scale};

@@ -1,6 +1,7 @@
 //! Reprojection error, counted over **every** detection with confidence ≥ 0.3 of a keypoint that the model has a marker
 //! for; none is excluded.
 
+use crate::math::median;
 use crate::solve::PixelResidual;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,7 +80,7 @@ fn figures(rows: impl ExactSizeIterator<Item = (f64, f64, f64)> + Clone) -> Came
     let n = rows.len() as f64;
     let within = |limit: f64| rows.clone().filter(|r| r.0 <= limit).count() as f64 / n;
     let mut values: Vec<f64> = rows.clone().map(|r| r.0).collect();
-    let median_px = median(&mut values);
+    let median_px = median(&mut values).unwrap_or(0.0);
     values.clear();
     values.extend(rows.clone().map(|r| r.0 * r.2.abs() * 1e3));
     CameraReprojection {
@@ -90,20 +91,7 @@ fn figures(rows: impl ExactSizeIterator<Item = (f64, f64, f64)> + Clone) -> Came
         within_5_px: within(5.0),
         within_10_px: within(10.0),
         within_20_px: within(20.0),
-        median_mm: median(&mut values),
-    }
-}
-
-/// Median; the mean of the middle two where their number is even. 0 of nothing. Reorders the values.
-pub fn median(values: &mut [f64]) -> f64 {
-    let n = values.len();
-    if n == 0 {
-        return 0.0;
-    }
-    let (below, &mut middle, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
-    match n % 2 {
-        1 => middle,
-        _ => 0.5 * (below.iter().copied().fold(f64::NEG_INFINITY, f64::max) + middle),
+        median_mm: median(&mut values).unwrap_or(0.0),
     }
 }
 

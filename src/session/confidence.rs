@@ -11,8 +11,8 @@
 //! | above 1.5 | above 100 | no scale known here: an error |
 
 use super::openpose::Folder;
-use super::people::median;
 use crate::error::{Error, Result};
+use crate::math::median;
 
 /// Median above which confidences are no longer from 0 to 1.
 const MOST_OF_ONE: f64 = 1.5;

@@ -7,9 +7,9 @@
 //! of the error. A calibration that is merely stale is explained by none of them.
 
 use super::Person;
-use super::people::median;
 use crate::camera::{CameraId, Projector, Rig, TriangulationOptions, triangulate};
 use crate::error::{Error, Result};
+use crate::math::median;
 use nalgebra::Vector2;
 use rayon::prelude::*;
 use std::path::PathBuf;

@@ -180,6 +180,17 @@ impl DenseCorner {
         Self { matrix: vec![0.0; columns * columns], gradient: vec![0.0; columns], cost }
     }
 
+    /// Adds another, its matrix multiplied.
+    pub fn add(&mut self, other: &Self, weight: f64) {
+        self.cost += other.cost;
+        for (a, b) in self.gradient.iter_mut().zip(&other.gradient) {
+            *a += b;
+        }
+        for (a, b) in self.matrix.iter_mut().zip(&other.matrix) {
+            *a += weight * b;
+        }
+    }
+
     /// Adds to the lower triangle (`row ≥ column`, whichever way they are given).
     pub fn lower(&mut self, i: usize, j: usize, value: f64) {
         let (row, column) = if i >= j { (i, j) } else { (j, i) };

@@ -2,7 +2,7 @@
 
 use super::linearise::{Information, Workspace, linearise_in};
 use super::problem::{BorderLayout, Parameters, Problem};
-use crate::math::arrow::NonPositivePivot;
+use crate::math::arrow::{NonPositivePivot, Part};
 use crate::math::border::Border;
 use crate::trajectory::LocalTrajectory;
 use nalgebra::Matrix3;
@@ -28,16 +28,38 @@ impl Uncertainty {
     }
 }
 
+/// A variance this many times what it would be if all else were known is rounding: nothing holds the parameter, and that the matrix could be factored is luck.
+const LOOSE: f64 = 1e11;
+
 /// Posterior covariances at a solution: undamped, losses with their mean curvature, detections counted for as many as they are worth.
 ///
 /// # Errors
 /// When the normal matrix is not positive definite: something is neither observed nor held by a prior.
 pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncertainty, NonPositivePivot> {
     let border = problem.border();
+    let n = problem.layout.dofs();
     let here = linearise_in(&mut Workspace::default(), problem, &problem.free, parameters, Information::Posterior);
+    let diagonals: Vec<Vec<f64>> = here
+        .arrow
+        .bands
+        .iter()
+        .map(|b| (0..b.matrix.order()).map(|r| b.matrix.at(r / n, r / n, r % n, r % n)).collect())
+        .collect();
     let covariance = here.arrow.factor()?.into_covariance();
+    for (trial, (diagonal, band)) in diagonals.iter().zip(&covariance.bands).enumerate() {
+        let loose = |r: usize| {
+            let through: f64 = band.through_border.row(r).flatten().map(|x| x * x).sum();
+            let variance = band.inside.at(r / n, r / n, r % n, r % n) + through;
+            // Not a number is loose, too.
+            !(variance * diagonal[r] < LOOSE)
+        };
+        if let Some(index) = (0..diagonal.len()).find(|&r| loose(r)) {
+            return Err(NonPositivePivot { place: Part::Band(trial), index });
+        }
+    }
+    let shared = Information::Posterior.weight_of_shared_priors(problem);
     let layout = &problem.layout;
-    let (n, columns) = (layout.dofs(), border.columns);
+    let columns = border.columns;
     let (mut variances, mut rotors) = (Vec::new(), Vec::new());
     for ((trial, trajectory), band) in problem.trials.iter().zip(&parameters.trajectories).zip(&covariance.bands) {
         let frames: Vec<(Vec<f64>, Vec<Matrix3<f64>>)> = trial
@@ -67,7 +89,7 @@ pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncerta
                         &mut through,
                         (0..w.count).map(|a| ((w.first + a) * n + j, w.value[a])),
                     );
-                    *v += dot(&through, &through);
+                    *v += shared * dot(&through, &through);
                 }
                 let mut blocks = Vec::with_capacity(layout.rotors.len());
                 for (r, &at) in layout.rotors.iter().enumerate() {
@@ -89,7 +111,7 @@ pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncerta
                         );
                         row
                     });
-                    m += Matrix3::from_fn(|i, j| dot(&rows[i], &rows[j]));
+                    m += shared * Matrix3::from_fn(|i, j| dot(&rows[i], &rows[j]));
                     for i in 0..3 {
                         variance[at + i] = m[(i, i)];
                     }
@@ -102,7 +124,8 @@ pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncerta
         variances.push(v);
         rotors.push(r);
     }
-    Ok(Uncertainty { variances, rotors, shared: covariance.border, border })
+    let shared = covariance.border.iter().map(|v| shared * v).collect();
+    Ok(Uncertainty { variances, rotors, shared, border })
 }
 
 /// `Σ weight·(row of the border)`.

@@ -10,6 +10,7 @@
 
 use super::linearise::{Information, Workspace, linearise_in};
 use super::problem::{Free, Parameters, Problem};
+use crate::math::median;
 use crate::residual::smoothness;
 use crate::skeleton::{GROUND, Motion, Operation};
 use crate::trajectory::LocalTrajectory;
@@ -170,25 +171,31 @@ pub fn update_smoothness(problem: &mut Problem, parameters: &Parameters, prior: 
         }
     }
     let old = problem.hyper.smoothness.clone();
-    let estimate = |lambda: f64, rank: f64, trace: f64, squares: f64, prior: f64| -> f64 {
+    let frames: usize = problem.trials.iter().map(|t| t.times.len()).sum();
+    let mut windows = Vec::with_capacity(n);
+    // Of `alike` degrees of freedom together.
+    let mut estimate = |alike: usize, lambda: f64, trace: f64, squares: f64, prior: f64| -> f64 {
+        let rank = alike as f64 * rank;
         let determined = (rank - lambda * trace).clamp(0.0, rank);
+        windows.extend(std::iter::repeat_n((alike * frames) as f64 / determined.max(1.0), alike));
         // A gamma prior worth `smoothness_weight` differences of the starting variance.
         (determined + options.smoothness_weight) / (squares + options.smoothness_weight / prior)
     };
     for dofs in problem.alike(layout.scalars()) {
         let (share, first) = (problem.smoothness_share(dofs[0]), dofs[0]);
         let over = |values: &[f64]| dofs.iter().map(|&j| values[j]).sum::<f64>();
-        let rank = dofs.len() as f64 * rank;
-        let lambda = share * estimate(old[first], rank, over(&traces), over(&squares), prior[first] / share);
+        let lambda = share * estimate(dofs.len(), old[first], over(&traces), over(&squares), prior[first] / share);
         for &j in &dofs {
             problem.hyper.smoothness[j] = lambda;
         }
     }
     for &at in &layout.rotors {
         let trace: f64 = traces[at..at + 3].iter().sum();
-        let lambda = estimate(old[at], 3.0 * rank, trace, squares[at], prior[at]);
+        let lambda = estimate(3, old[at], trace, squares[at], prior[at]);
         problem.hyper.smoothness[at..at + 3].fill(lambda);
     }
+    // Differences that the data determine are what a trajectory has left of its freedom: it averages over the frames that come to each.
+    problem.hyper.smoothing_frames = median(&mut windows).unwrap_or(1.0).max(1.0);
 }
 
 /// See [`Problem::smoothness_share`].

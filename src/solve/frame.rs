@@ -236,7 +236,7 @@ impl FrameWork {
         let curvature = match shared.information {
             Information::Step => Curvature::Majorant,
             Information::Observed => Curvature::Mean(1.0),
-            Information::Posterior => Curvature::Mean(1.0 / problem.hyper.autocorrelation_frames),
+            Information::Posterior => Curvature::Mean(1.0 / problem.hyper.worth().0),
         };
         let mut gradient = Vector3::zeros();
         let mut information = Matrix3::zeros();

@@ -79,8 +79,22 @@ pub enum Information {
     Step,
     /// What the data tell at a solution: their mean curvature ([`RobustLoss::expand`](crate::math::robust::RobustLoss::expand)).
     Observed,
-    /// The same, detections counted for as many as they are worth ([`Hyperparameters::autocorrelation_frames`](super::Hyperparameters::autocorrelation_frames)).
+    /// The same, detections counted for as many as they are worth to a frame's pose ([`Hyperparameters::smoothing_frames`](super::Hyperparameters::smoothing_frames)). To shared parameters
+    /// they are worth less, by the factor by which their priors are multiplied here: their covariance is to be multiplied with it.
     Posterior,
+}
+
+impl Information {
+    /// What the information of shared priors is multiplied with.
+    pub(super) fn weight_of_shared_priors(self, problem: &Problem) -> f64 {
+        match self {
+            Self::Step | Self::Observed => 1.0,
+            Self::Posterior => {
+                let (pose, shared) = problem.hyper.worth();
+                shared / pose
+            }
+        }
+    }
 }
 
 /// Linearises the problem for a step.
@@ -142,7 +156,9 @@ pub fn linearise_in(
         bands.push(band);
     }
     let mut corner = corner.assemble(&shared);
-    shared_priors(&shared, &mut corner);
+    let mut priors = DenseCorner::zeros(columns, 0.0);
+    shared_priors(&shared, &mut priors);
+    corner.add(&priors, shared.information.weight_of_shared_priors(problem));
     corner.mirror();
     let corner_rhs = corner.gradient.iter().map(|g| -g).collect();
     Linearisation { arrow: Arrow { bands, corner: corner.matrix, corner_rhs }, cost: corner.cost }

@@ -112,8 +112,11 @@ pub struct Hyperparameters {
     pub smoothness: Vec<f64>,
     /// Distance between the controls that `smoothness` is stated for, seconds; other trials' is [`spacing_share`] of it. `None`: every trial's own.
     pub smoothness_spacing: Option<f64>,
-    /// For how many frames the error of a detection lasts ([`Problem::autocorrelation_time`]): deviations are stated as if detections weighed that much less.
+    /// For how many frames the error of a detection lasts ([`Problem::autocorrelation_time`]): to what does not change from frame to frame, detections are worth that much less.
     pub autocorrelation_frames: f64,
+    /// Over how many frames the trajectory averages, estimated with its smoothness: to a frame's pose, detections whose errors last are worth that much less, but not less than those of
+    /// that frame alone.
+    pub smoothing_frames: f64,
     /// Noise level of the points of each observed marker, per axis, metres; empty where there are no points.
     pub point_sigma: Vec<f64>,
     /// Loss of pixels.
@@ -132,6 +135,7 @@ impl Hyperparameters {
             smoothness,
             smoothness_spacing: None,
             autocorrelation_frames: 1.0,
+            smoothing_frames: 1.0,
             point_sigma: Vec::new(),
             pixel_loss: loss,
             point_loss: RobustLoss::StudentT { dof: 4.0 },
@@ -166,6 +170,11 @@ impl Hyperparameters {
     pub fn smoothness_of(&self, knots: &Knots) -> Vec<f64> {
         let share = self.smoothness_share(knots);
         self.smoothness.iter().map(|lambda| share * lambda).collect()
+    }
+
+    /// How many detections are worth one, to a frame's pose and to what does not change from frame to frame.
+    pub(super) fn worth(&self) -> (f64, f64) {
+        (self.autocorrelation_frames.min(self.smoothing_frames), self.autocorrelation_frames)
     }
 
     /// Noise level of an observation, pixels.

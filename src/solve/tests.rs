@@ -346,7 +346,7 @@ fn converges_to_the_truth_of_exact_data() {
     problem.priors.limits.iter_mut().for_each(|l| *l = None);
     problem.priors.stature = None;
     problem.priors.scales = truth.scales.iter().map(|s| (*s, 1.0)).collect();
-    problem.priors.offset_sd.fill(10.0);
+    problem.priors.offset_sd.iter_mut().filter(|sd| **sd > 0.0).for_each(|sd| *sd = 10.0);
     let start = moved(&problem, &truth, &direction(&problem, &truth, 5), 0.05);
     let options = SolveOptions { decrement: 1e-12, ..Default::default() };
     let outcome = solve(&problem, start, &options);
@@ -360,7 +360,8 @@ fn converges_to_the_truth_of_exact_data() {
 #[test]
 fn standard_deviations_are_the_inverse_of_the_dense_matrix() {
     let (mut problem, parameters) = problem(1.0, RobustLoss::StudentT { dof: 6.0 });
-    problem.hyper.autocorrelation_frames = 3.0;
+    // Errors that last for three frames, of which the trajectory averages over two: shared parameters' variances are half as large again as the matrix says.
+    (problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames) = (3.0, 2.0);
     let l = super::linearise::linearise_in(
         &mut Default::default(),
         &problem,
@@ -386,7 +387,7 @@ fn standard_deviations_are_the_inverse_of_the_dense_matrix() {
         arrow.corner_rhs.fill(0.0);
         arrow.corner_rhs[i] = 1.0;
         let column = arrow.factor().unwrap().solve();
-        assert!((column.border[i] - u.shared_variance(i)).abs() < 1e-9 * u.shared_variance(i));
+        assert!((1.5 * column.border[i] - u.shared_variance(i)).abs() < 1e-9 * u.shared_variance(i));
         assert!((against_matrix(&l, &basis(border_start + i), &column) - 1.0).abs() < 1e-8);
     }
 }

@@ -20,8 +20,6 @@ use crate::error::{Error, Result};
 use cluster::Scene;
 use view::Eye;
 
-pub(super) use view::median;
-
 /// Everything that was seen in one trial.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sightings {

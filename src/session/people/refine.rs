@@ -3,7 +3,7 @@
 use super::Association;
 use super::cluster::{AGREE, Person, Scene};
 use super::track::FARTHEST;
-use super::view::median;
+use crate::math::median;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 

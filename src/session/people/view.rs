@@ -1,6 +1,7 @@
 //! One person in one image, prepared for comparison with others: in the image over time, in space between cameras.
 
 use crate::camera::{Camera, Projector, Rig};
+use crate::math::median;
 use crate::session::Person;
 use nalgebra::{Vector2, Vector3};
 use rayon::prelude::*;
@@ -120,15 +121,6 @@ impl<'a> View<'a> {
         let of_other = other.person.iter().filter(|point| confident(point)).count();
         10 * both <= 3 * of_other
     }
-}
-
-/// Median; the upper one of an even number. `None` of nothing.
-pub(in crate::session) fn median(values: &mut [f64]) -> Option<f64> {
-    let middle = values.len() / 2;
-    if values.is_empty() {
-        return None;
-    }
-    Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
 }
 
 /// All views of a trial by camera and frame, people in the files' order; those that say too little are left out.
