@@ -294,3 +294,62 @@ fn what_cannot_be_fitted_says_why() {
     let error = fit_one(&trial, &truth.skeleton, &subject_too()).unwrap_err().to_string();
     assert!(error.contains("0 of the trial's"), "{error}");
 }
+
+/// What is no subject's body is never called converged: metres taken for millimetres, a mirrored trial, another unit without sizes to make up for it.
+#[test]
+fn nonsense_fails_and_says_where_to_look() {
+    let truth = truth(4, 20);
+    for (what, scales, change) in [
+        ("a thousandth", true, &(|p: &Vector3<f64>| p * 1e-3) as &dyn Fn(&Vector3<f64>) -> Vector3<f64>),
+        ("a thousand times", false, &|p| p * 1e3),
+        ("mirrored", true, &|p| Vector3::new(p.x, p.y, -p.z)),
+    ] {
+        let mut trial = truth.trial.clone();
+        trial.positions.iter_mut().flatten().for_each(|p| *p = change(p));
+        let options = FitOptions { scales, offsets: scales, ..FitOptions::for_markers() };
+        let fit = fit_one(&trial, &truth.skeleton, &options).unwrap();
+        assert_eq!(fit.status, Status::Failed, "{what}: {}", fit.reason);
+        assert!(fit.reason.contains("unit"), "{what}: {}", fit.reason);
+    }
+}
+
+/// Frames are where their times say, whatever rate the file states; few or far apart, each stands on its own.
+#[test]
+fn times_count_and_not_the_stated_rate() {
+    let truth = truth(6, 30);
+    let own = FitOptions::for_markers();
+    let scaled = {
+        let groups = FitOptions { scales: true, ..FitOptions::for_markers() };
+        fit_one(&truth.trial, &truth.skeleton, &groups).unwrap()
+    };
+    for rate_hz in [1.0, 1e6] {
+        let trial = MarkerTrial { rate_hz, ..truth.trial.clone() };
+        let fit = fit_one(&trial, &truth.skeleton, &FitOptions { scales: true, ..FitOptions::for_markers() }).unwrap();
+        assert_eq!(fit.scales, scaled.scales, "{rate_hz}");
+    }
+    let n = truth.trial.names.len();
+    for times in [vec![0.0, 7.0], vec![0.0, 0.02, 0.04, 9.0, 300.0]] {
+        let frames = times.len();
+        let trial =
+            MarkerTrial { positions: truth.trial.positions[..frames * n].to_vec(), times, ..truth.trial.clone() };
+        let fit = fit_one(&trial, &truth.skeleton, &own).unwrap();
+        assert_eq!(fit.trials[0].fit.q.len(), frames);
+        // The model has not the subject's size: centimetres, not the decimetres of frames drawn together.
+        assert!(rms(&fit, &[]) < 0.05, "{}", rms(&fit, &[]));
+    }
+}
+
+/// A gap that nobody is seen in for longer than the rest of the trial is filled in, loses nothing of what was seen, and is not known there.
+#[test]
+fn a_long_gap_costs_nothing_but_itself() {
+    let truth = truth(7, 400);
+    let mut trial = truth.trial.clone();
+    let n = trial.names.len();
+    trial.positions[100 * n..300 * n].fill(None);
+    let fit = fit_one(&trial, &truth.skeleton, &FitOptions { scales: true, ..FitOptions::for_markers() }).unwrap();
+    assert_eq!(fit.status, Status::Converged);
+    assert!(rms(&fit, &[]) < 1.05 * 3f64.sqrt() * NOISE, "{}", rms(&fit, &[]));
+    let hip = truth.skeleton.coordinate("hip_flexion_r").unwrap().index();
+    let sd = |f: usize| fit.trials[0].q_sd[f][hip].unwrap();
+    assert!(sd(200) > 10.0 * sd(50), "{} {}", sd(200), sd(50));
+}

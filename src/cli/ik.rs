@@ -14,7 +14,7 @@ use crate::session::tasks::IkTasks;
 use crate::session::{coordinates, markers, tasks};
 use crate::skeleton::{ScaleGroups, Skeleton};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -26,11 +26,11 @@ Examples:
 
 Frames are fitted together, with standard deviations, unless --independent-frames asks for what OpenSim does.
 --scale and --offsets fit segments and markers of the subject, from all trials at once; markers that the model calls
-fixed stay within about a centimetre of where it has them, others within a few.
+fixed are drawn to where it has them with a deviation of a centimetre, others of five.
 
 In the output folder, for each trial: walk_ik.mot (coordinates, degrees), walk_ik.sd.csv (their standard deviations),
 walk_ik.trc (the model's markers), walk_ik_errors.csv (distance of every marker in every frame, metres) and walk_ik.json
-(figures). With --scale or --offsets: model.osim, model.xml and subject.json.";
+(figures). With --scale or --offsets: subject.json, and model.osim and model.xml where the model can be written so.";
 
 /// Find the poses that bring a model's markers to measured ones, and the subject's segments and markers
 #[derive(Debug, Args)]
@@ -82,7 +82,8 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let mut trials = Vec::new();
     for path in &arguments.markers {
         let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-        if trials.iter().any(|t: &Named| t.name == name) {
+        // Some file systems take capital letters for small ones.
+        if trials.iter().any(|t: &Named| t.name.to_lowercase() == name.to_lowercase()) {
             return Err(Error::file(
                 path,
                 format_args!("is a second trial `{name}`, whose results would have the same names"),
@@ -110,6 +111,11 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         if !summary.not_in_trial.is_empty() {
             console.warn(&format!("The trial {name} lacks markers of the model: {}.", list(&summary.not_in_trial)));
         }
+        for [from, to] in &summary.gaps {
+            console.warn(&format!(
+                "In the trial {name}, hardly any marker was seen from {from:.3} to {to:.3} s; what is written there is filled in: do not measure there."
+            ));
+        }
         for e in &summary.exchanged {
             console.warn(&format!(
                 "In the trial {name}, {} and {} bear each other's name from {:.3} to {:.3} s; they were used as exchanged. Mend the file.",
@@ -131,7 +137,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     Ok(code)
 }
 
-fn read_trial(path: &PathBuf) -> Result<MarkerTrial> {
+fn read_trial(path: &Path) -> Result<MarkerTrial> {
     let trial = markers::read(path)?;
     if trial.frames() == 0 {
         return Err(Error::file(path, "holds no frames", "export the trial again"));
@@ -177,7 +183,7 @@ fn together(
     trials: &[Named],
     console: &Console,
 ) -> Result<Results> {
-    let still = arguments.still.iter().map(read_trial).collect::<Result<Vec<_>>>()?;
+    let still = arguments.still.iter().map(|path| read_trial(path)).collect::<Result<Vec<_>>>()?;
     let all: Vec<MarkerTrial> = trials.iter().map(|t| t.trial.clone()).chain(still).collect();
     let scale_groups = match &arguments.scale_groups {
         Some(path) => Some(ScaleGroups::read(path, skeleton)?),
@@ -197,10 +203,12 @@ fn together(
     console.end_progress();
     let fit = fitted?;
     let seconds = begun.elapsed().as_secs_f64();
+    fit.warnings.iter().for_each(|warning| console.warn(warning));
+    let frames: usize = all.iter().map(MarkerTrial::frames).sum();
     let (mut files, mut summaries, mut text) = (Vec::new(), Vec::new(), String::new());
     for (Named { name, trial }, fitted) in trials.iter().zip(&fit.trials) {
-        let summary = marker_trial_summary(fitted, trial, skeleton);
-        files.extend(marker_trial_files(fitted, trial, skeleton, name)?);
+        let summary = marker_trial_summary(fitted, fit.status, trial, skeleton);
+        files.extend(marker_trial_files(fitted, fit.status, trial, skeleton, name)?);
         text += &format!(
             "Fitted   {name}: {} frames, {} markers, with the model `{}`\n",
             summary.frames,
@@ -208,14 +216,20 @@ fn together(
             skeleton.name
         );
         text += &error_line(&summary);
-        let frames = trial.frames() as f64;
-        summaries.push(IkSummary { seconds_per_frame: Some(seconds / frames), ..summary });
+        summaries.push(IkSummary { seconds_per_frame: Some(seconds / frames as f64), ..summary });
     }
-    let status = if fit.status == Status::Converged { "converged" } else { "usable" };
+    let status = match fit.status {
+        Status::Converged => "converged",
+        Status::Usable => "usable",
+        Status::Failed => "failed",
+    };
     text += &format!("Result   {status} – {}, in {seconds:.2} s\n", fit.reason);
     if arguments.scale || arguments.offsets {
         files.extend(subject_files(&fit));
         text += &body_line(&fit, arguments);
+        for (file, why) in subject(&fit).absent {
+            text += &format!("Absent   {file}: {why}\n");
+        }
     }
     Ok((files, summaries, text))
 }

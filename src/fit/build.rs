@@ -1,6 +1,7 @@
 //! From a session and a model to the solver's problem.
 
 use super::FitOptions;
+use super::inverse_kinematics::nothing_moves;
 use crate::error::{Error, Result};
 use crate::kinematics::Mechanism;
 use crate::quality::height_by_scale;
@@ -76,11 +77,7 @@ pub(super) fn build(
     let mechanism = Arc::new(Mechanism::new(skeleton, groups));
     let layout = Arc::new(Layout::new(&mechanism));
     if layout.dofs() == 0 {
-        return Err(Error::input(
-            format_args!("model `{}`", mechanism.skeleton().name),
-            "has no coordinate that may move: every one is locked, dependent, or missing",
-            "give a model with joints, and unlock what is to be fitted",
-        ));
+        return Err(nothing_moves(mechanism.skeleton()));
     }
     let ground_from_world = ground_from_world(session.z_up, mechanism.skeleton().up);
     let slot_of: Vec<Option<u32>> =

@@ -133,7 +133,7 @@ pub(super) fn initialise(
                 })
                 .collect();
             unwind(problem, &mut poses);
-            BSpline::through(problem.layout.clone(), knots.clone(), |t| interpolate(&times, &poses, t))
+            BSpline::through(problem.layout.clone(), *knots, |t| interpolate(&times, &poses, t))
         })
         .collect();
     parameters

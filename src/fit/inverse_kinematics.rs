@@ -92,11 +92,7 @@ pub fn inverse_kinematics(
     let followed: Vec<(MarkerId, f64)> = columns.iter().map(|c| (c.1, c.2)).collect();
     let problem = InverseKinematics::new(&mechanism, scales.clone(), offsets.clone(), &followed);
     if problem.layout().dofs() == 0 {
-        return Err(Error::input(
-            format_args!("model `{}`", skeleton.name),
-            "has no coordinate that may move: every one is locked, dependent, or missing",
-            "give a model with joints, and unlock what is to be fitted",
-        ));
+        return Err(nothing_moves(skeleton));
     }
     let goals = Goals::new(tasks, coordinates, skeleton)?;
     let turn = followed_here.turn;
@@ -178,6 +174,15 @@ pub fn inverse_kinematics(
         positions,
         frames,
     })
+}
+
+/// A model without a degree of freedom.
+pub(super) fn nothing_moves(skeleton: &Skeleton) -> Error {
+    Error::input(
+        format_args!("model `{}`", skeleton.name),
+        "has no coordinate that may move: every one is locked, dependent, or missing",
+        "give a model with joints, and unlock what is to be fitted",
+    )
 }
 
 /// The markers of a trial that are followed.

@@ -3,12 +3,14 @@
 use super::build::{priors, starting_smoothness};
 use super::exchanged::{Exchange, find_exchanged};
 use super::initialise::{MIN_POINTS, Sample, initialise, knots, stride};
-use super::inverse_kinematics::{FollowedMarkers, followed_markers};
+use super::inverse_kinematics::{FollowedMarkers, followed_markers, nothing_moves};
 use super::result::{Kinematics, offset_fits, poses, scale_fits};
 use super::{FitOptions, IkFit, IkFrame, OffsetFit, ScaleFit, Stage, Status};
 use crate::error::{Error, Result};
 use crate::kinematics::Mechanism;
+use crate::math::arrow::{NonPositivePivot, Part};
 use crate::math::basis::Knots;
+use crate::math::median;
 use crate::math::robust::RobustLoss;
 use crate::residual::point::PointObservation;
 use crate::session::markers::MarkerTrial;
@@ -31,6 +33,15 @@ const NOISE_POOLING: f64 = 300.0;
 /// A marker that the model does not call fixed may sit this many times further from where the model has it than one on a bone that is felt through the skin.
 const PUT_ANYWHERE: f64 = 5.0;
 
+/// Frames that span so many times the time that they would take at their usual distance are no recording of a motion.
+const SPARSE: f64 = 20.0;
+
+/// How far from the model's usual place somebody may be, metres (and radians, of a root that is told by angles).
+const ROOM: f64 = 10.0;
+
+/// Factors of a segment along an axis beyond which it is none, and a typical distance of markers that is no error but another body, metres.
+const SANE: (std::ops::Range<f64>, f64) = (0.3..3.0, 0.1);
+
 /// Rounds of estimating noise, smoothness and the spread of offsets.
 const ROUNDS: usize = 8;
 
@@ -47,6 +58,8 @@ pub struct MarkerFit {
     pub status: Status,
     /// Why.
     pub reason: String,
+    /// Things the user should know, each a sentence.
+    pub warnings: Vec<String>,
     /// The model as read: unscaled.
     pub skeleton: Skeleton,
     /// Scale factors of every body.
@@ -101,7 +114,7 @@ pub fn fit_markers(
     let followed: Vec<FollowedMarkers> =
         trials.iter().map(|t| followed_markers(t, skeleton, tasks)).collect::<Result<_>>()?;
     let mut trials: Vec<MarkerTrial> = trials.to_vec();
-    let mut problem = build(&trials, &followed, skeleton, options);
+    let mut problem = build(&trials, &followed, skeleton, options)?;
     let grids: Vec<Knots> = trials.iter().map(|t| grid(t, options)).collect();
     let mut exchanged: Vec<Vec<Exchange>> = vec![Vec::new(); trials.len()];
     let mut run = Run { options, iterations: 0, interrupted: false };
@@ -156,34 +169,25 @@ pub fn fit_markers(
     let parameters = outcome.parameters;
     weigh_priors(&mut problem, &parameters, &believed);
     problem.priors.scales.clone_from(&believed.scales);
-    problem.priors.offset_sd = offset_sd(&parameters, &believed.offset_sd);
+    let share = problem.hyper.autocorrelation_frames.sqrt();
+    problem.priors.offset_sd.iter_mut().for_each(|sd| *sd *= share);
+    let mut warnings: Vec<String> = unheard_tasks(&problem, tasks);
     let deviations = match options.covariance && !run.interrupted {
-        true => Some(uncertainty(&problem, &parameters).map_err(|e| {
-            Error::fit(
-                "covariance",
-                format_args!("something is neither observed nor held by a prior: {e}"),
-                "lock coordinates that no marker tells, or give more markers",
-            )
-        })?),
+        true => uncertainty(&problem, &parameters).map_err(|e| warnings.push(no_deviations(&problem, &e))).ok(),
         false => None,
     };
-    let (status, reason) = match (run.interrupted, outcome.converged) {
-        (true, _) => (Status::Usable, "stopped on request before convergence; the best so far"),
-        (false, true) => (Status::Converged, "the objective can fall no further"),
-        (false, false) => {
-            (Status::Usable, "stopped at the iteration limit or where no step lowered the objective further")
-        }
-    };
-    let fitted = (0..trials.len())
+    let fitted: Vec<MarkerTrialFit> = (0..trials.len())
         .map(|i| {
             let kinematics = poses(&problem, skeleton, &parameters, deviations.as_ref(), i);
             let exchanged = std::mem::take(&mut exchanged[i]);
             trial_fit(&trials[i], &followed[i], kinematics, exchanged, outcome.converged)
         })
         .collect();
+    let (status, reason) = verdict(&problem, &parameters, &fitted, run.interrupted, outcome.converged);
     Ok(MarkerFit {
         status,
-        reason: reason.into(),
+        reason,
+        warnings,
         scales: problem.all_scales(&parameters),
         offsets: problem.all_offsets(&parameters),
         scale_groups: scales_found(&problem, &parameters, deviations.as_ref()),
@@ -194,6 +198,78 @@ pub fn fit_markers(
         iterations: run.iterations as usize,
         skeleton: skeleton.clone(),
     })
+}
+
+/// What the numbers deserve.
+fn verdict(
+    problem: &Problem,
+    parameters: &Parameters,
+    trials: &[MarkerTrialFit],
+    interrupted: bool,
+    converged: bool,
+) -> (Status, String) {
+    let scales = problem.all_scales(parameters);
+    let names = problem.mechanism.skeleton().bodies.iter().map(|b| &b.name);
+    let outside = |f: &&f64| !SANE.0.contains(f);
+    if let Some((name, f)) = names.zip(&scales.0).find_map(|(n, f)| f.iter().find(outside).map(|f| (n, f))) {
+        let reason = format!(
+            "the segment `{name}` came out {f:.2} times the model's; look at the markers' unit, at whether left and right or an axis are exchanged, and at the markers' names"
+        );
+        return (Status::Failed, reason);
+    }
+    let squares = trials.iter().flat_map(|t| &t.fit.frames).flat_map(|f| f.squared.iter().flatten());
+    let typical = median(&mut squares.map(|s| s.sqrt()).collect::<Vec<f64>>()).unwrap_or(0.0);
+    if typical > SANE.1 {
+        let reason = format!(
+            "half of the markers are {:.0} mm or more from the model; look at their unit and names, at the model's size (--scale), and at which axis points up",
+            1e3 * typical
+        );
+        return (Status::Failed, reason);
+    }
+    let (status, reason) = match (interrupted, converged) {
+        (true, _) => (Status::Usable, "stopped on request before convergence; the best so far"),
+        (false, true) => (Status::Converged, "the objective can fall no further"),
+        (false, false) => {
+            (Status::Usable, "stopped at the iteration limit or where no step lowered the objective further")
+        }
+    };
+    (status, reason.into())
+}
+
+/// Why there are no standard deviations.
+fn no_deviations(problem: &Problem, at: &NonPositivePivot) -> String {
+    let dofs = problem.layout.dofs();
+    match at.place {
+        Part::Band(trial) => {
+            let name = &problem.mechanism.skeleton().coordinates[problem.layout.coordinates[at.index % dofs]].name;
+            format!(
+                "There are no standard deviations: in trial {} nothing holds the coordinate `{name}` for some time, because no marker tells it there. Do not rely on it in such gaps.",
+                trial + 1
+            )
+        }
+        Part::Border => {
+            "There are no standard deviations: no marker tells some of the segments' sizes or offsets.".into()
+        }
+    }
+}
+
+/// Tasks of coordinates that cannot be followed where frames are fitted together.
+fn unheard_tasks(problem: &Problem, tasks: Option<&IkTasks>) -> Vec<String> {
+    let skeleton = problem.mechanism.skeleton();
+    let heard = |name: &str| {
+        let dof = skeleton.coordinate(name).and_then(|c| problem.mechanism.dof_of(c));
+        dof.is_some_and(|j| j < problem.layout.scalars())
+    };
+    let tasks = tasks.map_or(&[][..], |t| &t.coordinates[..]).iter().filter(|t| t.apply && t.weight > 0.0);
+    tasks
+        .filter(|t| !heard(&t.name))
+        .map(|t| {
+            format!(
+                "The task of coordinate `{}` is not followed: it is locked, dependent on another, or an angle of a body that is free to turn.",
+                t.name
+            )
+        })
+        .collect()
 }
 
 /// Progress and interruption.
@@ -234,29 +310,53 @@ fn weigh_priors(problem: &mut Problem, parameters: &Parameters, believed: &Prior
     problem.hyper.autocorrelation_frames = time;
     let share = time.sqrt().recip();
     problem.priors.scales = believed.scales.iter().map(|(mean, sd)| (*mean, sd * share)).collect();
-    problem.priors.offset_sd = offset_sd(parameters, &believed.offset_sd).iter().map(|sd| sd * share).collect();
+    let sd = offset_sd(problem, parameters, &believed.offset_sd).unwrap_or_else(|| believed.offset_sd.clone());
+    problem.priors.offset_sd = sd.iter().map(|sd| sd * share).collect();
 }
 
 fn scales_found(problem: &Problem, parameters: &Parameters, u: Option<&Uncertainty>) -> Vec<ScaleFit> {
     if problem.free.scales { scale_fits(problem, parameters, u) } else { Vec::new() }
 }
 
-/// Seconds from the first frame.
+/// Frames per second, as the times tell it: what a file states may be another.
+fn rate_hz(trial: &MarkerTrial) -> f64 {
+    let mut steps: Vec<f64> = trial.times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    median(&mut steps).filter(|step| *step > 0.0).map_or(trial.rate_hz, f64::recip)
+}
+
+/// Whether frames are too few for a trajectory, or too far apart: they stand each on its own.
+fn stand_alone(trial: &MarkerTrial) -> bool {
+    let frames = trial.frames();
+    let span = trial.times.last().zip(trial.times.first()).map_or(0.0, |(last, first)| last - first);
+    frames < 4 || span * rate_hz(trial) > SPARSE * frames as f64
+}
+
+/// Seconds from the first frame; of frames that stand alone, their places in the trial at its rate.
 fn times(trial: &MarkerTrial) -> Vec<f64> {
     let first = trial.times.first().copied().unwrap_or(0.0);
-    trial.times.iter().map(|t| t - first).collect()
+    match stand_alone(trial) {
+        true => (0..trial.frames()).map(|f| f as f64 / rate_hz(trial)).collect(),
+        false => trial.times.iter().map(|t| t - first).collect(),
+    }
 }
 
 /// Knots over the whole of a trial, whose frames need not be at even steps.
 fn grid(trial: &MarkerTrial, options: &FitOptions) -> Knots {
-    let last = times(trial).last().copied().unwrap_or(0.0);
-    let frames = (last * trial.rate_hz).ceil() as usize + 1;
+    let (rate_hz, last) = (rate_hz(trial), times(trial).last().copied().unwrap_or(0.0));
+    if stand_alone(trial) {
+        return Knots::independent(trial.frames(), rate_hz);
+    }
     // Far fewer frames than the time they span: no more controls than frames.
-    let thinned = trial.rate_hz * (trial.frames() as f64 / frames as f64).min(1.0);
-    knots((last * thinned).ceil() as usize + 1, thinned, options)
+    let thinned = rate_hz * (trial.frames() as f64 / (last * rate_hz + 1.0)).min(1.0);
+    knots(((last * thinned).ceil() as usize + 1).max(4), thinned, options)
 }
 
-fn build(trials: &[MarkerTrial], followed: &[FollowedMarkers], skeleton: &Skeleton, options: &FitOptions) -> Problem {
+fn build(
+    trials: &[MarkerTrial],
+    followed: &[FollowedMarkers],
+    skeleton: &Skeleton,
+    options: &FitOptions,
+) -> Result<Problem> {
     let mut markers: Vec<MarkerId> = followed.iter().flat_map(|f| f.columns.iter().map(|c| c.1)).collect();
     markers.sort();
     markers.dedup();
@@ -271,6 +371,9 @@ fn build(trials: &[MarkerTrial], followed: &[FollowedMarkers], skeleton: &Skelet
     };
     let mechanism = Arc::new(Mechanism::new(turned, groups));
     let layout = Arc::new(Layout::new(&mechanism));
+    if layout.dofs() == 0 {
+        return Err(nothing_moves(skeleton));
+    }
     let fixed = |m: &MarkerId| mechanism.skeleton().markers[m.index()].fixed;
     // Where all are called the same, the model does not tell them apart.
     let tells = markers.iter().any(fixed);
@@ -281,16 +384,21 @@ fn build(trials: &[MarkerTrial], followed: &[FollowedMarkers], skeleton: &Skelet
         Hyperparameters::new(0, 0, 1.0, starting_smoothness(&mechanism, options.knot_spacing), options.loss);
     hyper.smoothness_spacing = Some(options.knot_spacing);
     hyper.point_sigma = vec![FIRST_SIGMA; markers.len()];
-    Problem {
+    let mut priors = priors(&mechanism, offset_sd, longest, options);
+    // Where nothing is seen for long, somebody is somewhere in the room.
+    for (_, sd) in priors.pose.iter_mut().filter(|p| p.1.is_infinite()) {
+        *sd = ROOM * (longest.max(1) as f64).sqrt();
+    }
+    Ok(Problem {
         rig: Vec::new(),
         trials: trials.iter().zip(followed).map(|(t, f)| trial_problem(t, f, &markers)).collect(),
         free: Free { scales: options.scales, offsets: false, cameras: Vec::new() },
-        priors: priors(&mechanism, offset_sd, longest, options),
+        priors,
         hyper,
         markers,
         mechanism,
         layout,
-    }
+    })
 }
 
 fn trial_problem(trial: &MarkerTrial, followed: &FollowedMarkers, markers: &[MarkerId]) -> TrialProblem {
@@ -321,7 +429,7 @@ fn samples(trials: &[MarkerTrial], problem: &Problem) -> Result<Vec<Vec<Sample>>
         let sample = |f: usize| Sample { time: data.times[f], points: data.frame_points(f).to_vec() };
         let enough = |s: &Sample| s.points.len() >= MIN_POINTS;
         let taken: Vec<Sample> =
-            (0..data.times.len()).step_by(stride(trial.rate_hz)).map(sample).filter(enough).collect();
+            (0..data.times.len()).step_by(stride(rate_hz(trial))).map(sample).filter(enough).collect();
         if !taken.is_empty() {
             return Ok(taken);
         }
@@ -338,11 +446,10 @@ fn samples(trials: &[MarkerTrial], problem: &Problem) -> Result<Vec<Vec<Sample>>
     trials.iter().zip(&problem.trials).enumerate().map(of_trial).collect()
 }
 
-/// Draws coordinates to the values of their tasks: `w·(q − value)²` beside `w·‖e‖²`, radians and metres alike, as in OpenSim.
+/// Draws coordinates to the values of their tasks: `w·(q − value)²` beside `Σ w‖e‖²/Σ w` of the markers, radians and metres alike, as OpenSim's objective has it. Here markers weigh one on
+/// average and are divided by their noise: `w·N/σ²` is what the task then weighs beside `N` of them.
 fn coordinate_tasks(problem: &mut Problem, tasks: Option<&IkTasks>) -> Result<()> {
     let Some(tasks) = tasks else { return Ok(()) };
-    let weights: Vec<f64> = tasks.markers.iter().filter(|m| m.apply && m.weight > 0.0).map(|m| m.weight).collect();
-    let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
     let sigma = problem.hyper.point_sigma.first().copied().unwrap_or(FIRST_SIGMA);
     for task in tasks.coordinates.iter().filter(|t| t.apply && t.weight > 0.0) {
         let place = || format!("task of coordinate `{}`", task.name);
@@ -365,7 +472,7 @@ fn coordinate_tasks(problem: &mut Problem, tasks: Option<&IkTasks>) -> Result<()
         let scalars = problem.layout.scalars();
         // Angles of a rotor are no coordinates of the fit; a task for one is OpenSim's way to hold what markers hold here.
         if let Some(j) = problem.mechanism.dof_of(coordinate).filter(|&j| j < scalars) {
-            problem.priors.pose[j] = (value, sigma / (task.weight / mean.max(f64::MIN_POSITIVE)).sqrt());
+            problem.priors.pose[j] = (value, sigma / (task.weight * problem.markers.len() as f64).sqrt());
         }
     }
     Ok(())

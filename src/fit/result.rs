@@ -9,7 +9,7 @@ use crate::kinematics::{Frame, forward};
 use crate::math::so3;
 use crate::quality::{Reprojection, default_height, reprojection};
 use crate::session::Session;
-use crate::skeleton::{Rotor, Skeleton};
+use crate::skeleton::{BodyId, Rotor, Skeleton};
 use crate::solve::{Parameters, PixelResidual, Problem, Uncertainty, tangent_of_angles};
 use crate::trajectory::Trajectory;
 use nalgebra::{Isometry3, Matrix3, Vector3};
@@ -186,8 +186,11 @@ pub(super) fn scale_fits(problem: &Problem, parameters: &Parameters, u: Option<&
     groups
         .iter()
         .map(|group| {
-            let counts: Vec<usize> =
-                (0..groups.len()).filter(|&h| group.members.iter().all(|m| groups[h].members.contains(m))).collect();
+            let holds = |h: usize, (body, axes): &(BodyId, [bool; 3])| {
+                let covers = |all: &[bool; 3]| axes.iter().zip(all).all(|(own, all)| *all || !own);
+                groups[h].members.iter().any(|(b, all)| b == body && covers(all))
+            };
+            let counts: Vec<usize> = (0..groups.len()).filter(|&h| group.members.iter().all(|m| holds(h, m))).collect();
             let variance: f64 = match (u, border.scales) {
                 (Some(u), Some(s)) => {
                     let at = |a: usize, b: usize| u.shared[(s + b) * border.columns + s + a];

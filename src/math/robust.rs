@@ -2,7 +2,7 @@
 //!
 //! Every loss is a function `ρ(s)` of `s = ‖r/σ‖²`, with `ρ(s) ≈ s` near 0, so that the cost of an observation of
 //! weight `w` is `½·w·ρ(s)` and its share of the normal equations is weighted with `w·ρ'(s)` (iteratively reweighted
-//! least squares: Holland & Welsch 1977; the gradient is exact). Its share of the Hessian is [`RobustLoss::curvature`].
+//! least squares: Holland & Welsch 1977; the gradient is exact). Its share of the Hessian is the curvature of [`RobustLoss::expand`].
 
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use super::json;
 use super::motion::deviations;
 use super::names::csv_field;
 use crate::error::Result;
-use crate::fit::{Exchange, IkFit, MarkerTrialFit};
+use crate::fit::{Exchange, IkFit, MarkerTrialFit, Status};
 use crate::session::columns::number;
 use crate::session::coordinates::{CoordinateTable, file_unit};
 use crate::session::markers::{MarkerTrial, trc::to_text};
@@ -36,6 +36,8 @@ pub struct IkSummary {
     pub not_in_trial: Vec<String>,
     /// Markers whose names were found exchanged, and mended; never where every frame was fitted on its own.
     pub exchanged: Vec<ExchangedMarkers>,
+    /// Times, first and last, in which fewer than three markers were seen for ten frames or more, where frames were fitted together: what is written there is filled in.
+    pub gaps: Vec<[f64; 2]>,
     /// How long a frame took, seconds; not in the file, which is the same whenever it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_per_frame: Option<f64>,
@@ -90,19 +92,59 @@ pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSu
         not_in_model: fit.not_in_model.clone(),
         not_in_trial: fit.not_in_trial.clone(),
         exchanged: Vec::new(),
+        gaps: Vec::new(),
         seconds_per_frame: None,
     }
 }
 
 /// Figures of a trial that was fitted with all its frames together.
-pub fn marker_trial_summary(fit: &MarkerTrialFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSummary {
+pub fn marker_trial_summary(
+    fit: &MarkerTrialFit,
+    status: Status,
+    trial: &MarkerTrial,
+    skeleton: &Skeleton,
+) -> IkSummary {
     let time = |frame: usize| trial.times.get(frame).copied().unwrap_or_default();
     let exchanged = |e: &Exchange| ExchangedMarkers {
         markers: e.names.clone(),
         from_s: time(e.frames.start),
         to_s: time(e.frames.end.saturating_sub(1)),
     };
-    IkSummary { exchanged: fit.exchanged.iter().map(exchanged).collect(), ..ik_summary(&fit.fit, trial, skeleton) }
+    IkSummary {
+        exchanged: fit.exchanged.iter().map(exchanged).collect(),
+        gaps: gaps(&fit.fit, trial),
+        status: match status {
+            Status::Converged => "converged",
+            Status::Usable => "usable",
+            Status::Failed => "failed",
+        },
+        // It is the trial as a whole that converges.
+        not_converged: Vec::new(),
+        ..ik_summary(&fit.fit, trial, skeleton)
+    }
+}
+
+/// Fewer markers than this do not tell where a body is.
+const TELLING: usize = 3;
+
+/// Gaps of fewer frames are what a trajectory is for.
+const SHORT_GAP: usize = 10;
+
+/// Times in which too few markers were seen for long: first and last, seconds.
+fn gaps(fit: &IkFit, trial: &MarkerTrial) -> Vec<[f64; 2]> {
+    let blind: Vec<bool> = fit.frames.iter().map(|f| f.squared.iter().flatten().count() < TELLING).collect();
+    let mut out = Vec::new();
+    let mut start = 0;
+    for f in 0..=blind.len() {
+        if blind.get(f).copied().unwrap_or(false) {
+            continue;
+        }
+        if f - start >= SHORT_GAP && f > start {
+            out.push([trial.times[start], trial.times[f - 1]]);
+        }
+        start = f + 1;
+    }
+    out
 }
 
 /// What [`ik_files`] gives, and `<name>_ik.sd.csv`, the coordinates' standard deviations (degrees and metres, empty where an angle has none).
@@ -111,11 +153,12 @@ pub fn marker_trial_summary(fit: &MarkerTrialFit, trial: &MarkerTrial, skeleton:
 /// As for [`ik_files`].
 pub fn marker_trial_files(
     fit: &MarkerTrialFit,
+    status: Status,
     trial: &MarkerTrial,
     skeleton: &Skeleton,
     name: &str,
 ) -> Result<Vec<NewFile>> {
-    let summary = marker_trial_summary(fit, trial, skeleton);
+    let summary = marker_trial_summary(fit, status, trial, skeleton);
     let mut files = files(&fit.fit, &summary, trial, skeleton, name)?;
     let deviations = deviations(&trial.times, &fit.q_sd, skeleton);
     files.push(NewFile { name: format!("{name}_ik.sd.csv"), content: deviations.into_bytes() });

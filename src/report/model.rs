@@ -36,7 +36,14 @@ pub fn files(skeleton: &Skeleton, scales: &Scales, offsets: &Offsets) -> Vec<Mod
 
 /// A failed fit may have left factors that are no numbers; no model is made of those.
 fn numbers(scales: &Scales, offsets: &Offsets) -> Result<(), String> {
-    let scales = scales.0.iter().flatten().all(|s| s.is_finite());
+    let complete = scales.0.iter().flatten().all(|s| s.is_finite());
     let offsets = offsets.0.iter().all(|o| o.iter().all(|x| x.is_finite()));
-    if scales && offsets { Ok(()) } else { Err("the fit failed and left no complete set of scales and offsets".into()) }
+    if scales.0.iter().flatten().any(|s| *s <= 0.0) {
+        return Err("the fit failed: a segment has no size that is above 0".into());
+    }
+    if complete && offsets {
+        Ok(())
+    } else {
+        Err("the fit failed and left no complete set of scales and offsets".into())
+    }
 }

@@ -50,8 +50,8 @@ pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncerta
         let loose = |r: usize| {
             let through: f64 = band.through_border.row(r).flatten().map(|x| x * x).sum();
             let variance = band.inside.at(r / n, r / n, r % n, r % n) + through;
-            // Not a number is loose, too.
-            !(variance * diagonal[r] < LOOSE)
+            let times = variance * diagonal[r];
+            times.is_nan() || times >= LOOSE
         };
         if let Some(index) = (0..diagonal.len()).find(|&r| loose(r)) {
             return Err(NonPositivePivot { place: Part::Band(trial), index });

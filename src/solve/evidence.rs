@@ -92,11 +92,25 @@ pub fn update_noise(problem: &mut Problem, parameters: &Parameters, options: &Ev
 /// Bounds of the noise of points in space, metres: no system measures a body better than the first, and what is worse than the second is no measurement of the marker.
 const POINT_SIGMA: (f64, f64) = (1e-4, 0.1);
 
+/// Noise of a marker where the data leave nothing to tell it by, metres: skin over bone.
+const UNKNOWN_NOISE: f64 = 5e-3;
+
+/// A fit that takes more than this share of the data's numbers for itself has left nothing to tell noise by.
+const ALL_TAKEN: f64 = 0.9;
+
 /// One EM step for the noise levels of points, applied three times: of each marker, drawn to that of all with the weight of `pooling` points (infinite: one level for all, as weights
-/// that somebody has set presume).
+/// that somebody has set presume). Residuals are smaller than the noise by what the fit takes up, which is made good.
 pub fn update_point_noise(problem: &mut Problem, parameters: &Parameters, pooling: f64) {
     let residuals = problem.point_residuals(parameters);
     let loss = problem.hyper.point_loss;
+    let frames: usize = problem.trials.iter().map(|t| t.times.len()).sum();
+    let taken =
+        (problem.layout.dofs() * frames) as f64 / problem.hyper.smoothing_frames + problem.border().columns as f64;
+    let share = taken / (3 * residuals.iter().map(Vec::len).sum::<usize>()).max(1) as f64;
+    if share > ALL_TAKEN {
+        problem.hyper.point_sigma.fill(UNKNOWN_NOISE);
+        return;
+    }
     for _ in 0..3 {
         let markers = problem.markers.len();
         let (mut weight, mut sum) = (vec![0.0; markers], vec![0.0; markers]);
@@ -104,7 +118,7 @@ pub fn update_point_noise(problem: &mut Problem, parameters: &Parameters, poolin
             let slot = r.slot as usize;
             let s = r.error.norm_squared() / problem.hyper.point_sigma[slot].powi(2);
             weight[slot] += r.weight * loss.membership::<3>(s);
-            sum[slot] += r.weight * loss.weight::<3>(s) * r.error.norm_squared() / 3.0;
+            sum[slot] += r.weight * loss.weight::<3>(s) * r.error.norm_squared() / (3.0 * (1.0 - share));
         }
         let (points, squares): (f64, f64) = (weight.iter().sum(), sum.iter().sum());
         if points <= 0.0 {
@@ -121,15 +135,27 @@ pub fn update_point_noise(problem: &mut Problem, parameters: &Parameters, poolin
 /// Files hold places on a body to no more digits than this, metres.
 const OFFSET_SD_FLOOR: f64 = 1e-5;
 
-/// The deviations of marker offsets that the fitted ones show, those together that were believed to be alike: those of a model whose markers sit where the subject's do are small, and markers then
-/// tell scales far better. Never larger than believed: segments could take any size if their markers could go anywhere.
-pub fn offset_sd(parameters: &Parameters, believed: &[f64]) -> Vec<f64> {
+/// The deviations of marker offsets that maximise the evidence, those together that were `believed` to be alike: `Σ‖o‖²/γ`, `γ` being the number of components that the data
+/// determine, `Σ (1 − variance/prior variance)` (MacKay 1992, as for smoothness). Those of a model whose markers sit where the subject's do are small, and markers then tell scales far
+/// better. Never larger than believed: segments could take any size if their markers could go anywhere. `None` where offsets are held, or the system cannot be factored.
+pub fn offset_sd(problem: &Problem, parameters: &Parameters, believed: &[f64]) -> Option<Vec<f64>> {
+    let border = problem.border();
+    border.offsets.iter().flatten().next()?;
+    let here = linearise_in(&mut Workspace::default(), problem, &problem.free, parameters, Information::Observed);
+    let (schur, _) = here.arrow.eliminate(here.cost).ok()?;
+    let covariance =
+        nalgebra::DMatrix::from_column_slice(schur.order, schur.order, &schur.matrix).cholesky()?.inverse();
     let of_slot = |sd: &f64| {
-        let alike = parameters.offsets.iter().zip(believed).filter(|(_, other)| *other == sd);
-        let (count, squares) = alike.fold((0.0, 0.0), |(n, s), (o, _)| (n + 3.0, s + o.norm_squared()));
-        (squares / count).sqrt().max(OFFSET_SD_FLOOR).min(*sd)
+        let (mut determined, mut squares) = (0.0, 0.0);
+        for (slot, first) in border.offsets.iter().enumerate() {
+            let Some(first) = first.filter(|_| believed[slot] == *sd) else { continue };
+            let prior = problem.priors.offset_sd[slot].powi(2);
+            determined += (first..first + 3).map(|i| (1.0 - covariance[(i, i)] / prior).clamp(0.0, 1.0)).sum::<f64>();
+            squares += parameters.offsets[slot].norm_squared();
+        }
+        (squares / f64::max(determined, 1.0)).sqrt().max(OFFSET_SD_FLOOR).min(*sd)
     };
-    believed.iter().map(of_slot).collect()
+    Some(believed.iter().map(of_slot).collect())
 }
 
 /// One step of the smoothness estimate at the given parameters. `prior` are the starting precisions. Leaves everything as it is where the

@@ -174,7 +174,8 @@ impl Hyperparameters {
 
     /// How many detections are worth one, to a frame's pose and to what does not change from frame to frame.
     pub(super) fn worth(&self) -> (f64, f64) {
-        (self.autocorrelation_frames.min(self.smoothing_frames), self.autocorrelation_frames)
+        // Third differences widen the window of what weighs less by the sixth root of it: data that weigh w^−1.2 average over w^1.2 frames, and are then worth one frame.
+        (self.autocorrelation_frames.min(self.smoothing_frames.powf(1.2)), self.autocorrelation_frames)
     }
 
     /// Noise level of an observation, pixels.

@@ -360,8 +360,8 @@ fn converges_to_the_truth_of_exact_data() {
 #[test]
 fn standard_deviations_are_the_inverse_of_the_dense_matrix() {
     let (mut problem, parameters) = problem(1.0, RobustLoss::StudentT { dof: 6.0 });
-    // Errors that last for three frames, of which the trajectory averages over two: shared parameters' variances are half as large again as the matrix says.
-    (problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames) = (3.0, 2.0);
+    // Errors that last for three frames, of which the trajectory averages over what are worth two: shared parameters' variances are half as large again as the matrix says.
+    (problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames) = (3.0, 2f64.powf(1.0 / 1.2));
     let l = super::linearise::linearise_in(
         &mut Default::default(),
         &problem,
