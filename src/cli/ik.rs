@@ -1,6 +1,7 @@
 //! `kinefit ik`: poses, and with them the subject, from 3-D markers.
 
 use super::console::{Console, print};
+use super::fit::use_threads;
 use super::interrupt;
 use super::model::ModelArguments;
 use crate::error::{Error, Result};
@@ -68,6 +69,9 @@ pub(super) struct Arguments {
     /// Print the figures as JSON: of the trial, or a list where there are several
     #[arg(long)]
     json: bool,
+    /// Processor cores to use [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
 }
 
 /// A trial with the name of its files.
@@ -77,6 +81,9 @@ struct Named {
 }
 
 pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
+    if let Some(threads) = arguments.threads {
+        use_threads(threads)?;
+    }
     let skeleton = arguments.model.read()?;
     let tasks = arguments.tasks.as_deref().map(tasks::read).transpose()?;
     let mut trials = Vec::new();

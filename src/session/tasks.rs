@@ -61,12 +61,31 @@ impl IkTasks {
     }
 }
 
-/// Reads the tasks in a file.
+/// Reads the tasks in a file; where a setup names another file for them, in that one, beside it.
 ///
 /// # Errors
 /// A file that cannot be read, otherwise as [`read_str`].
 pub fn read(path: &Path) -> Result<IkTasks> {
-    read_str(&path.display().to_string(), &read_text(path)?)
+    let (label, text) = (path.display().to_string(), read_text(path)?);
+    let document = xml::parse(&label, &text)?;
+    match task_set(document.root_element()).and_then(elsewhere) {
+        Some(file) => {
+            let path = path.with_file_name(file);
+            read_str(&path.display().to_string(), &read_text(&path)?)
+        }
+        None => read_str(&label, &text),
+    }
+}
+
+/// The first set of tasks that is not one of defaults.
+fn task_set<'a, 'i>(root: Node<'a, 'i>) -> Option<Node<'a, 'i>> {
+    let inside_defaults = |node: Node| node.ancestors().any(|n| n.has_tag_name("defaults"));
+    root.descendants().find(|node| node.has_tag_name("IKTaskSet") && !inside_defaults(*node))
+}
+
+/// The file that a set says its tasks are in.
+fn elsewhere<'a>(set: Node<'a, '_>) -> Option<&'a str> {
+    set.attribute("file").map(str::trim).filter(|file| !file.is_empty())
 }
 
 /// The same from text; `label` names it in errors.
@@ -78,16 +97,10 @@ pub fn read_str(label: &str, text: &str) -> Result<IkTasks> {
     let document = xml::parse(label, text)?;
     let source = Source { label, document: &document };
     let root = document.root_element();
-    let inside_defaults = |node: Node| node.ancestors().any(|n| n.has_tag_name("defaults"));
-    let set =
-        root.descendants().find(|node| node.has_tag_name("IKTaskSet") && !inside_defaults(*node)).ok_or_else(|| {
-            source.error(
-                root,
-                "there is no <IKTaskSet> in the document",
-                "give a setup or task file of inverse kinematics",
-            )
-        })?;
-    if let Some(file) = set.attribute("file").map(str::trim).filter(|file| !file.is_empty()) {
+    let set = task_set(root).ok_or_else(|| {
+        source.error(root, "there is no <IKTaskSet> in the document", "give a setup or task file of inverse kinematics")
+    })?;
+    if let Some(file) = elsewhere(set) {
         let problem = format_args!("its tasks are in another file, `{}`", shortened(file));
         return Err(source.error(set, problem, "give that file instead"));
     }
@@ -240,6 +253,21 @@ mod tests {
             let expected = CoordinateTask { name: "b".into(), apply: true, weight: 0.0, target: Target::Default };
             assert_eq!(tasks.coordinates, [expected]);
         }
+    }
+
+    #[test]
+    fn tasks_beside_their_setup() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let setup = folder.path().join("setup.xml");
+        write("setup.xml", "<InverseKinematicsTool><IKTaskSet file='tasks.xml'/></InverseKinematicsTool>");
+        let error = read(&setup).unwrap_err().to_string();
+        assert!(error.contains("tasks.xml"), "{error}");
+        write("tasks.xml", "<IKTaskSet><objects><IKMarkerTask name='A'/></objects></IKTaskSet>");
+        assert_eq!(read(&setup).unwrap().markers[0].name, "A");
+        // Not from file to file without end.
+        write("tasks.xml", "<IKTaskSet file='setup.xml'/>");
+        assert!(read(&setup).unwrap_err().to_string().contains("another file"));
     }
 
     #[test]
