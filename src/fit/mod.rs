@@ -9,6 +9,7 @@ mod evaluation;
 mod exchanged;
 mod initialise;
 mod inverse_kinematics;
+mod marker_problem;
 mod markers;
 mod options;
 mod outcome;

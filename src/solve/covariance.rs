@@ -1,7 +1,7 @@
 //! Posterior standard deviations: the inverse of the normal matrix, where the band and the border reach.
 
-use super::linearise::{Information, Workspace, linearise_in};
-use super::problem::{BorderLayout, Parameters, Problem};
+use super::linearise::{Workspace, linearise_in};
+use super::problem::{BorderLayout, Information, Parameters, Problem};
 use crate::math::arrow::{NonPositivePivot, Part};
 use crate::math::border::Border;
 use crate::trajectory::LocalTrajectory;

@@ -8,8 +8,8 @@
 //! `λ_j = γ_j / Σ_k r_k²` (`r_k` and `P_j` scaled to one spacing of the controls where trials differ in it), where `γ_j = rank − λ_j·tr(H⁻¹P_j)` is the number of differences that the data determine. The trace comes from
 //! the inverse's blocks inside the band, shared parameters held.
 
-use super::linearise::{Information, Workspace, linearise_in};
-use super::problem::{Free, Parameters, Problem};
+use super::linearise::{Workspace, linearise_in};
+use super::problem::{Free, Information, Parameters, Problem};
 use crate::math::median;
 use crate::residual::smoothness;
 use crate::skeleton::{GROUND, Motion, Operation};

@@ -1,8 +1,7 @@
 //! One frame's share of the normal equations.
 
 use super::corner::Corner;
-use super::linearise::Information;
-use super::problem::{BorderLayout, Free, Parameters, Problem};
+use super::problem::{BorderLayout, Free, Information, Parameters, Problem};
 use super::spatial::{SpatialInformation, wrench};
 use crate::camera::Projector;
 use crate::kinematics::FrameDerivatives;

@@ -8,8 +8,8 @@
 //! decrement `½·gᵀ·H⁻¹·g`: how far the cost can still fall. The cost being a negative log posterior, a decrement of 10⁻² is a distance of 0.14
 //! standard deviations from the minimum in the space of all parameters together, below anything that is reported.
 
-use super::linearise::{Information, Linearisation, Workspace, linearise_in};
-use super::problem::{Parameters, Problem};
+use super::linearise::{Linearisation, Workspace, linearise_in};
+use super::problem::{Information, Parameters, Problem};
 use crate::math::arrow::{Arrow, Band};
 use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, IterState, KV, Solver, State, TerminationReason, TerminationStatus};

@@ -2,7 +2,7 @@
 
 use super::corner::{Corner, DenseCorner};
 use super::frame::{FrameWork, Shared};
-use super::problem::{Free, Parameters, Problem, pieces};
+use super::problem::{Free, Information, Parameters, Problem, pieces};
 use crate::math::arrow::{Arrow, Band};
 use crate::math::banded::BlockBanded;
 use crate::residual::{gaussian, smoothness};
@@ -69,31 +69,6 @@ impl Problem {
         let mut corner = DenseCorner::zeros(0, 0.0);
         shared_priors(&shared, &mut corner);
         cost + corner.cost
-    }
-}
-
-/// What the matrix of a linearisation is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Information {
-    /// Steps: robust losses have the curvature of a parabola that touches them from above, which may be followed from afar.
-    Step,
-    /// What the data tell at a solution: their mean curvature ([`RobustLoss::expand`](crate::math::robust::RobustLoss::expand)).
-    Observed,
-    /// The same, detections counted for as many as they are worth to a frame's pose ([`Hyperparameters::smoothing_frames`](super::Hyperparameters::smoothing_frames)). To shared parameters
-    /// they are worth less, by the factor by which their priors are multiplied here: their covariance is to be multiplied with it.
-    Posterior,
-}
-
-impl Information {
-    /// What the information of shared priors is multiplied with.
-    pub(super) fn weight_of_shared_priors(self, problem: &Problem) -> f64 {
-        match self {
-            Self::Step | Self::Observed => 1.0,
-            Self::Posterior => {
-                let (pose, shared) = problem.hyper.worth();
-                shared / pose
-            }
-        }
     }
 }
 

@@ -346,3 +346,28 @@ pub(super) fn pieces(trajectory: &BSpline, times: &[f64]) -> Vec<(Range<usize>, 
     }
     out
 }
+
+/// What the matrix of a linearisation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Information {
+    /// Steps: robust losses have the curvature of a parabola that touches them from above, which may be followed from afar.
+    Step,
+    /// What the data tell at a solution: their mean curvature ([`RobustLoss::expand`](crate::math::robust::RobustLoss::expand)).
+    Observed,
+    /// The same, detections counted for as many as they are worth to a frame's pose ([`Hyperparameters::smoothing_frames`](Hyperparameters::smoothing_frames)). To shared parameters
+    /// they are worth less, by the factor by which their priors are multiplied here: their covariance is to be multiplied with it.
+    Posterior,
+}
+
+impl Information {
+    /// What the information of shared priors is multiplied with.
+    pub(super) fn weight_of_shared_priors(self, problem: &Problem) -> f64 {
+        match self {
+            Self::Step | Self::Observed => 1.0,
+            Self::Posterior => {
+                let (pose, shared) = problem.hyper.worth();
+                shared / pose
+            }
+        }
+    }
+}

@@ -367,7 +367,7 @@ fn standard_deviations_are_the_inverse_of_the_dense_matrix() {
         &problem,
         &problem.free,
         &parameters,
-        super::linearise::Information::Posterior,
+        super::problem::Information::Posterior,
     );
     let columns = l.arrow.columns();
     let total: usize = l.arrow.bands.iter().map(|b| b.matrix.order()).sum::<usize>() + columns;
