@@ -7,7 +7,7 @@ use super::model::ModelArguments;
 use crate::error::{Error, Result};
 use crate::fit::{FitOptions, MarkerFit, Status, default_scale_groups, fit_markers, inverse_kinematics};
 use crate::report::{
-    IkSummary, NewFile, OutputFolder, ik_files, ik_summary, marker_trial_files, marker_trial_summary, subject,
+    IkSummary, NewFile, OutputFolder, Subject, ik_files, ik_summary, marker_trial_files, marker_trial_summary,
     subject_files,
 };
 use crate::session::markers::MarkerTrial;
@@ -232,9 +232,10 @@ fn together(
     };
     text += &format!("Result   {status} – {}, in {seconds:.2} s\n", fit.reason);
     if arguments.scale || arguments.offsets {
-        files.extend(subject_files(&fit));
-        text += &body_line(&fit, arguments);
-        for (file, why) in subject(&fit).absent {
+        let (subject, written) = subject_files(&fit);
+        files.extend(written);
+        text += &body_line(&fit, &subject, arguments);
+        for (file, why) in subject.absent {
             text += &format!("Absent   {file}: {why}\n");
         }
     }
@@ -255,14 +256,14 @@ fn error_line(summary: &IkSummary) -> String {
     }
 }
 
-fn body_line(fit: &MarkerFit, arguments: &Arguments) -> String {
+fn body_line(fit: &MarkerFit, subject: &Subject, arguments: &Arguments) -> String {
     let factors = || fit.scales.0.iter().skip(1).flatten().copied();
     let (least, most) = (factors().fold(f64::INFINITY, f64::min), factors().fold(f64::NEG_INFINITY, f64::max));
     let sizes = match arguments.scale {
         true => format!("segments {least:.2} to {most:.2} times the model's along their axes"),
         false => "segments as the model has them".into(),
     };
-    let moved = match (arguments.offsets, subject(fit).offsets_rms_mm) {
+    let moved = match (arguments.offsets, subject.offsets_rms_mm) {
         (true, Some(rms)) => format!("markers moved by {rms:.0} mm (root mean square)"),
         _ => "markers where the model has them".into(),
     };

@@ -4,10 +4,9 @@ use super::superpose::Superposition;
 use crate::error::{Error, Result};
 use crate::kinematics::{Frame, Mechanism, forward};
 use crate::session::coordinates::CoordinateTable;
-use crate::session::ground_from_world;
 use crate::session::markers::MarkerTrial;
 use crate::session::tasks::{IkTasks, Target};
-use crate::skeleton::{MarkerId, Offsets, ScaleGroups, Scales, Skeleton, UpAxis};
+use crate::skeleton::{MarkerId, Offsets, ScaleGroups, Scales, Skeleton};
 use crate::solve::{CoordinateGoal, IkOutcome, IkWorkspace, InverseKinematics};
 use crate::trajectory::Pose;
 use nalgebra::{Rotation3, Vector3};
@@ -251,10 +250,7 @@ pub(super) fn followed_markers(
         columns,
         not_in_model: trial.names.iter().filter(|n| skeleton.marker(n).is_none()).cloned().collect(),
         not_in_trial: skeleton.markers.iter().map(|m| m.name.clone()).filter(|n| !in_trial(n)).collect(),
-        turn: match trial.up {
-            Some(up) => ground_from_world(up == UpAxis::Z, skeleton.up),
-            None => Rotation3::identity(),
-        },
+        turn: trial.ground_from_file(skeleton.up),
     })
 }
 

@@ -5,6 +5,7 @@ use super::initialise::initialise;
 use super::inverse_kinematics::{FollowedMarkers, followed_markers};
 use super::marker_problem::{build, coordinate_tasks, grid, samples, trial_problem, unheard_tasks};
 use super::result::{Kinematics, offset_fits, poses, scale_fits};
+use super::run::Run;
 use super::{FitOptions, IkFit, IkFrame, OffsetFit, ScaleFit, Stage, Status};
 use crate::error::Result;
 use crate::math::arrow::{NonPositivePivot, Part};
@@ -15,8 +16,8 @@ use crate::session::markers::MarkerTrial;
 use crate::session::tasks::IkTasks;
 use crate::skeleton::{MarkerId, Offsets, Scales, Skeleton};
 use crate::solve::{
-    EvidenceOptions, Parameters, Priors, Problem, SolveOptions, SolveOutcome, Uncertainty, offset_sd, solve,
-    uncertainty, update_point_noise, update_smoothness,
+    EvidenceOptions, Parameters, Priors, Problem, Uncertainty, offset_sd, uncertainty, update_point_noise,
+    update_smoothness,
 };
 use nalgebra::Vector3;
 
@@ -101,7 +102,7 @@ pub fn fit_markers(
     let mut problem = build(&trials, &followed, skeleton, options)?;
     let grids: Vec<Knots> = trials.iter().map(|t| grid(t, options)).collect();
     let mut exchanged: Vec<Vec<Exchange>> = vec![Vec::new(); trials.len()];
-    let mut run = Run { options, iterations: 0, interrupted: false };
+    let mut run = Run::new(options);
 
     run.say(Stage::Initialise, 0.0);
     let samples = samples(&trials, &problem)?;
@@ -234,37 +235,6 @@ fn no_deviations(problem: &Problem, at: &NonPositivePivot) -> String {
         Part::Border => {
             "There are no standard deviations: no marker tells some of the segments' sizes or offsets.".into()
         }
-    }
-}
-
-/// Progress and interruption.
-struct Run<'a> {
-    options: &'a FitOptions,
-    iterations: u64,
-    interrupted: bool,
-}
-
-impl Run<'_> {
-    fn say(&self, stage: Stage, share: f64) {
-        if let Some(p) = &self.options.progress {
-            p(stage, share, f64::NAN);
-        }
-    }
-
-    fn solve(
-        &mut self,
-        problem: &Problem,
-        start: Parameters,
-        iterations: u64,
-        decrement: f64,
-        damping: f64,
-    ) -> SolveOutcome {
-        let stop = self.options.stop.clone();
-        let options = SolveOptions { max_iterations: iterations, decrement, damping, stop, ..SolveOptions::default() };
-        let outcome = solve(problem, start, &options);
-        self.iterations += outcome.iterations;
-        self.interrupted |= outcome.interrupted;
-        outcome
     }
 }
 

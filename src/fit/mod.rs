@@ -14,6 +14,7 @@ mod markers;
 mod options;
 mod outcome;
 mod result;
+mod run;
 mod scaling;
 mod stages;
 mod superpose;

@@ -8,11 +8,10 @@ use super::inverse_kinematics::{IkFrame, inverse_kinematics};
 use crate::error::{Error, Result};
 use crate::kinematics::{Frame, forward};
 use crate::session::coordinates::CoordinateTable;
-use crate::session::ground_from_world;
 use crate::session::markers::MarkerTrial;
 use crate::session::scale_setup::{MarkerPlacer, Measurement, ModelScaler, ScalingStep};
-use crate::skeleton::{Marker, MarkerId, Offsets, Scales, Skeleton, UpAxis};
-use nalgebra::{Rotation3, Vector3};
+use crate::skeleton::{Marker, MarkerId, Offsets, Scales, Skeleton};
+use nalgebra::Vector3;
 use std::ops::RangeInclusive;
 
 /// Factors from measurements, and how they came about.
@@ -216,10 +215,7 @@ pub fn place_markers(
     let time = from.max(trial.times[0]);
     let inner: Vec<usize> = frames.clone().filter(|f| (time..=to).contains(&trial.times[*f])).collect();
     let inner = if inner.is_empty() { frames.clone().collect() } else { inner };
-    let turn = match trial.up {
-        Some(up) => ground_from_world(up == UpAxis::Z, skeleton.up),
-        None => Rotation3::identity(),
-    };
+    let turn = trial.ground_from_file(skeleton.up);
     let seen = |frames: &mut dyn Iterator<Item = usize>, marker: usize| -> Vec<Vector3<f64>> {
         frames.filter_map(|f| trial.get(f, marker).map(|p| turn * p)).collect()
     };

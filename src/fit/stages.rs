@@ -3,16 +3,14 @@
 use super::build::{Built, build};
 use super::initialise::{initialise, knots, sample};
 use super::result::{Finished, session_fit, trial_figures};
+use super::run::Run;
 use super::verdict::{Verdict, insane_trial, with_failures};
 use super::{FitOptions, SessionFit, Stage};
 use crate::error::{Error, Result};
 use crate::math::arrow::{NonPositivePivot, Part};
 use crate::session::{Session, Trial, Unusable, trial_place};
 use crate::skeleton::{ScaleGroups, Skeleton, read_model_str};
-use crate::solve::{
-    EvidenceOptions, Parameters, Problem, SolveOptions, SolveOutcome, solve, uncertainty, update_noise,
-    update_smoothness,
-};
+use crate::solve::{EvidenceOptions, Parameters, Problem, uncertainty, update_noise, update_smoothness};
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -39,49 +37,6 @@ pub fn default_skeleton() -> Result<Skeleton> {
 /// Never in a release, as for [`default_skeleton`].
 pub fn default_scale_groups(skeleton: &Skeleton) -> Result<ScaleGroups> {
     ScaleGroups::from_json("data/scale_groups.json", include_str!("../../data/scale_groups.json"), skeleton)
-}
-
-/// Progress and interruption through the stages.
-struct Run<'a> {
-    options: &'a FitOptions,
-    history: Vec<f64>,
-    iterations: u64,
-    interrupted: bool,
-    /// The last one begun.
-    stage: Stage,
-}
-
-impl Run<'_> {
-    fn say(&mut self, stage: Stage, share: f64) {
-        if !self.interrupted {
-            self.stage = stage;
-        }
-        if let Some(p) = &self.options.progress {
-            p(stage, share, self.history.last().copied().unwrap_or(f64::NAN));
-        }
-    }
-
-    fn solve(
-        &mut self,
-        problem: &Problem,
-        start: Parameters,
-        iterations: u64,
-        decrement: f64,
-        damping: f64,
-    ) -> SolveOutcome {
-        let options = SolveOptions {
-            max_iterations: iterations,
-            decrement,
-            damping,
-            stop: self.options.stop.clone(),
-            ..SolveOptions::default()
-        };
-        let outcome = solve(problem, start, &options);
-        self.history.extend(&outcome.history);
-        self.iterations += outcome.iterations;
-        self.interrupted |= outcome.interrupted;
-        outcome
-    }
 }
 
 /// Fits a session.
@@ -171,7 +126,7 @@ fn attempt(
     options: &FitOptions,
     begun: Instant,
 ) -> Result<Attempt> {
-    let mut run = Run { options, history: Vec::new(), iterations: 0, interrupted: false, stage: Stage::Initialise };
+    let mut run = Run::new(options);
     run.say(Stage::Initialise, 0.0);
     let mut built = build(session, skeleton, groups, options)?;
     let sampled = sample(session, &built);

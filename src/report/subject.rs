@@ -39,8 +39,7 @@ pub struct Subject {
     pub absent: BTreeMap<&'static str, String>,
 }
 
-/// The figures of a subject.
-pub fn subject(fit: &MarkerFit) -> Subject {
+fn figures(fit: &MarkerFit, absent: BTreeMap<&'static str, String>) -> Subject {
     let name = |m: usize| fit.skeleton.markers[m].name.clone();
     let mm = |v: &nalgebra::Vector3<f64>| [v.x, v.y, v.z].map(|x| finite(1e3 * x));
     let squares: f64 = fit.offset_fits.iter().map(|o| o.offset.norm_squared()).sum();
@@ -65,20 +64,22 @@ pub fn subject(fit: &MarkerFit) -> Subject {
         noise_mm: fit.noise.iter().map(|(m, sigma)| (name(m.index()), finite(1e3 * sigma))).collect(),
         autocorrelation_frames: finite(fit.autocorrelation_frames),
         iterations: fit.iterations,
-        absent: models(fit).filter_map(|file| Some((file.name, file.content.err()?))).collect(),
+        absent,
     }
 }
 
-fn models(fit: &MarkerFit) -> impl Iterator<Item = model::ModelFile> {
-    model::files(&fit.skeleton, &fit.scales, &fit.offsets).into_iter()
-}
-
-/// `model.osim` and `model.xml` (where the model can be written in that format) and `subject.json` ([`Subject`]).
-pub fn subject_files(fit: &MarkerFit) -> Vec<NewFile> {
-    let written = |file: model::ModelFile| {
-        file.content.ok().map(|text| NewFile { name: file.name.into(), content: text.into_bytes() })
-    };
-    let mut files: Vec<NewFile> = models(fit).filter_map(written).collect();
-    files.push(NewFile { name: "subject.json".into(), content: json(&subject(fit)).into_bytes() });
-    files
+/// `model.osim` and `model.xml` (where the model can be written in that format) and `subject.json`, the figures that come with them.
+pub fn subject_files(fit: &MarkerFit) -> (Subject, Vec<NewFile>) {
+    let (mut files, mut absent) = (Vec::new(), BTreeMap::new());
+    for file in model::files(&fit.skeleton, &fit.scales, &fit.offsets) {
+        match file.content {
+            Ok(text) => files.push(NewFile { name: file.name.into(), content: text.into_bytes() }),
+            Err(why) => {
+                absent.insert(file.name, why);
+            }
+        }
+    }
+    let subject = figures(fit, absent);
+    files.push(NewFile { name: "subject.json".into(), content: json(&subject).into_bytes() });
+    (subject, files)
 }

@@ -120,6 +120,9 @@ fn trials(out: &mut String, fit: &SessionFit) {
     );
 }
 
+/// Errors of keypoints that last for as many frames as this are worth a word.
+const LASTING_FRAMES: f64 = 2.0;
+
 /// Opens a trial's part of a section: folded away where there are many.
 fn trial_open(out: &mut String, trial: &TrialFit, index: usize) {
     let open = if index < OPEN_TRIALS { " open" } else { "" };
@@ -131,9 +134,16 @@ fn coordinates(out: &mut String, fit: &SessionFit) {
         "<section id=coordinates><h2>Coordinates</h2><p class=note>Lines are the fitted motion, bands ±2 standard deviations; the \
          typical band is beside each name. <span class=left>━ left</span> <span class=right>━ right</span> <span class=mid>━ neither</span>. \
          Dashed: limits of the joint. A thick bar at the bottom: frames where the angle is near its singularity, its band has no meaning and is not drawn. \
-         Dotted, “not seen”: no keypoint tells this angle; it rests on the model's default.</p>\
-         <div id=choose></div>",
+         Dotted, “not seen”: no keypoint tells this angle; it rests on the model's default.</p>",
     );
+    if fit.autocorrelation_frames >= LASTING_FRAMES {
+        let _ = write!(
+            out,
+            "<p class=note>Errors of keypoints last for about {:.0} frames here; bands do not count them as news in each.</p>",
+            fit.autocorrelation_frames
+        );
+    }
+    out.push_str("<div id=choose></div>");
     for (i, trial) in fit.trials.iter().enumerate() {
         trial_open(out, trial, i);
         coordinates::section(out, fit, trial);
@@ -396,6 +406,9 @@ mod tests {
         ] {
             assert!(page.contains(said), "{said}");
         }
+        assert!(page.contains("last for about 3 frames"));
+        let brief = SessionFit { autocorrelation_frames: 1.0, ..sample::session() };
+        assert!(!super::page(&brief, &provenance()).contains("last for about"));
     }
 
     #[test]

@@ -4,11 +4,11 @@ pub mod c3d;
 mod names;
 pub mod trc;
 
-use super::text;
+use super::{ground_from_world, text};
 use crate::error::{Error, Result};
 use crate::skeleton::UpAxis;
 use crate::skeleton::read::decoded;
-use nalgebra::Vector3;
+use nalgebra::{Rotation3, Vector3};
 use std::path::Path;
 
 /// Larger than any trial that is fitted as one; with [`MOST_POSITIONS`] it bounds memory.
@@ -47,6 +47,11 @@ impl MarkerTrial {
     pub fn get(&self, frame: usize, marker: usize) -> Option<Vector3<f64>> {
         let place = frame.checked_mul(self.names.len())?.checked_add(marker)?;
         self.positions.get(place).copied().flatten().filter(|_| marker < self.names.len())
+    }
+
+    /// Rotation taking positions of the file to a model's ground, whose vertical is `up`: none where the file does not tell its own.
+    pub fn ground_from_file(&self, up: UpAxis) -> Rotation3<f64> {
+        self.up.map_or_else(Rotation3::identity, |own| ground_from_world(own == UpAxis::Z, up))
     }
 
     /// The positions of one frame, one per marker.

@@ -1,0 +1,58 @@
+//! What the stages of a fit share: progress, interruption, and the count of what was done.
+
+use super::{FitOptions, Stage};
+use crate::solve::{Parameters, Problem, SolveOptions, SolveOutcome, solve};
+
+/// Progress and interruption through the stages.
+pub(super) struct Run<'a> {
+    /// As they were given.
+    pub options: &'a FitOptions,
+    /// The objective after each iteration.
+    pub history: Vec<f64>,
+    /// Iterations of all minimisations.
+    pub iterations: u64,
+    /// Whether it was asked to stop.
+    pub interrupted: bool,
+    /// The last one begun.
+    pub stage: Stage,
+}
+
+impl<'a> Run<'a> {
+    /// Nothing done yet.
+    pub fn new(options: &'a FitOptions) -> Self {
+        Self { options, history: Vec::new(), iterations: 0, interrupted: false, stage: Stage::Initialise }
+    }
+
+    /// A stage is begun, or `share` of the whole is done.
+    pub fn say(&mut self, stage: Stage, share: f64) {
+        if !self.interrupted {
+            self.stage = stage;
+        }
+        if let Some(p) = &self.options.progress {
+            p(stage, share, self.history.last().copied().unwrap_or(f64::NAN));
+        }
+    }
+
+    /// A minimisation, counted.
+    pub fn solve(
+        &mut self,
+        problem: &Problem,
+        start: Parameters,
+        iterations: u64,
+        decrement: f64,
+        damping: f64,
+    ) -> SolveOutcome {
+        let options = SolveOptions {
+            max_iterations: iterations,
+            decrement,
+            damping,
+            stop: self.options.stop.clone(),
+            ..SolveOptions::default()
+        };
+        let outcome = solve(problem, start, &options);
+        self.history.extend(&outcome.history);
+        self.iterations += outcome.iterations;
+        self.interrupted |= outcome.interrupted;
+        outcome
+    }
+}
