@@ -15,7 +15,7 @@
 //! | `π`, `C`, `τ_c` | projection through a lens; where the camera stands; its clock | px, m, s | [`camera`] |
 //! | `ρ`, priors | robust loss; joint limits, smoothness, scales, offsets, calibration | – | [`math::robust`], [`residual`] |
 //! | `σ` | noise of each camera and keypoint, estimated from the residuals | px | [`solve::update_noise`] |
-//! | `argmin` | Levenberg–Marquardt on a block-banded, bordered system; covariances from its inverse | – | [`solve`] |
+//! | `argmin` | Levenberg–Marquardt on a block-banded, bordered system; covariances from its inverse; descent for networks | – | [`solve`] |
 //!
 //! [`fit_session`] minimises it over all trials of a session at once, with nothing to tune beforehand. [`quality`] holds the
 //! figures of a result, [`report`] its files and pages, [`synthetic`] sessions whose truth is known, [`cli`] the `kinefit` command.
@@ -57,6 +57,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! With the feature `learn` the pose may be a network of time instead of a B-spline (`trajectory::mlp`, `solve::first_order`).
 //!
 //! The numbered programs in `examples/` lead there from a single pose.
 //!

@@ -5,11 +5,11 @@ use super::interrupt;
 use super::model::ModelArguments;
 use super::output::{Output, command_line, folder_name};
 use crate::error::{Error, Result};
-use crate::fit::{FitOptions, default_scale_groups, fit_session};
+use crate::fit::{FitOptions, TrajectoryKind, default_scale_groups, fit_session};
 use crate::report::Provenance;
 use crate::session::{self, ReadOptions, Reading};
 use crate::skeleton::{ScaleGroups, UpAxis};
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,6 +65,12 @@ pub(super) struct Arguments {
     /// Frames to fit, numbered as the files are; B is one past the last
     #[arg(long, value_name = "A..B", value_parser = frames)]
     frames: Option<Range<i64>>,
+    /// What the pose is as a function of time: a B-spline, or a network (mlp; a build with the feature `learn`)
+    #[arg(long, value_name = "bspline|mlp", value_enum, default_value_t = Kind::Bspline, hide_possible_values = true)]
+    trajectory: Kind,
+    #[cfg(feature = "learn")]
+    #[command(flatten)]
+    network: super::network::NetworkArguments,
     /// Which person: 0 is the one the cameras see best, 1 the next
     #[arg(long, value_name = "N")]
     person: Option<usize>,
@@ -74,6 +80,13 @@ pub(super) struct Arguments {
     /// Processor cores to use [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+}
+
+/// `--trajectory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Bspline,
+    Mlp,
 }
 
 /// `A..B`; either end may be left out.
@@ -97,6 +110,10 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let out = arguments.out.clone().unwrap_or_else(|| folder_name(&reading.session.name).into());
     let output = Output::open(&out)?;
     let provenance = arguments.provenance(&reading, &options)?;
+    #[cfg(feature = "learn")]
+    if arguments.trajectory == Kind::Mlp {
+        arguments.network.keep(&out, &mut options)?;
+    }
     let read = begun.elapsed().as_secs_f64();
 
     options.stop = Some(interrupt::stop_flag());
@@ -113,6 +130,11 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     };
     fit.timings.read = read;
     fit.timings.total += read;
+    #[cfg(feature = "learn")]
+    if fit.status == crate::fit::Status::Converged {
+        // Nothing is left to go on to; where there was none, none is missing.
+        let _ = std::fs::remove_file(out.join(super::network::CHECKPOINT));
+    }
     output.write(&fit, &provenance, arguments.json, console)
 }
 
@@ -139,8 +161,29 @@ impl Arguments {
             refine_cameras: self.refine_cameras,
             skeleton: Some(skeleton),
             scale_groups,
+            trajectory: self.trajectory()?,
             ..FitOptions::default()
         })
+    }
+
+    #[cfg(feature = "learn")]
+    fn trajectory(&self) -> Result<TrajectoryKind> {
+        match self.trajectory {
+            Kind::Bspline => self.network.unused().map(|()| TrajectoryKind::BSpline),
+            Kind::Mlp => Ok(TrajectoryKind::Mlp(Box::new(self.network.options()?))),
+        }
+    }
+
+    #[cfg(not(feature = "learn"))]
+    fn trajectory(&self) -> Result<TrajectoryKind> {
+        match self.trajectory {
+            Kind::Bspline => Ok(TrajectoryKind::BSpline),
+            Kind::Mlp => Err(Error::input(
+                "--trajectory mlp",
+                "this kinefit was built without networks",
+                "build it with `cargo build --release --features learn` (some minutes more), or fit with --trajectory bspline",
+            )),
+        }
     }
 
     fn provenance(&self, reading: &Reading, options: &FitOptions) -> Result<Provenance> {

@@ -13,6 +13,8 @@ mod fk;
 mod ik;
 mod interrupt;
 mod model;
+#[cfg(feature = "learn")]
+mod network;
 mod output;
 mod scale;
 mod synth;

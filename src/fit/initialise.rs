@@ -12,8 +12,8 @@ use crate::residual::point::PointObservation;
 use crate::session::{Session, Trial, Unusable};
 use crate::skeleton::{Motion, Offsets};
 use crate::solve::{Parameters, Problem, SolveOptions, TrialProblem, solve};
-use crate::trajectory::{BSpline, Pose, Trajectory};
-use nalgebra::{UnitQuaternion, Vector3};
+use crate::trajectory::{BSpline, Pose, Trajectory, between};
+use nalgebra::Vector3;
 use rayon::prelude::*;
 use std::f64::consts::TAU;
 
@@ -133,7 +133,7 @@ pub(super) fn initialise(
                 })
                 .collect();
             unwind(problem, &mut poses);
-            BSpline::through(problem.layout.clone(), *knots, |t| interpolate(&times, &poses, t))
+            BSpline::through(problem.layout.clone(), *knots, |t| between(&times, &poses, t))
         })
         .collect();
     parameters
@@ -254,31 +254,5 @@ fn unwind(problem: &Problem, poses: &mut [Pose]) {
             pose.q[c] -= TAU * ((pose.q[c] - before) / TAU).round();
             before = pose.q[c];
         }
-    }
-}
-
-/// Between the two samples around `t`; the nearest one outside.
-fn interpolate(times: &[f64], poses: &[Pose], t: f64) -> Pose {
-    let after = times.partition_point(|&x| x < t);
-    if after == 0 {
-        return poses[0].clone();
-    }
-    if after == times.len() {
-        return poses[after - 1].clone();
-    }
-    let x = (t - times[after - 1]) / (times[after] - times[after - 1]);
-    let (a, b) = (&poses[after - 1], &poses[after]);
-    Pose {
-        q: a.q.iter().zip(&b.q).map(|(a, b)| a + x * (b - a)).collect(),
-        rotors: a
-            .rotors
-            .iter()
-            .zip(&b.rotors)
-            .map(|(a, b)| {
-                let (a, b) = (UnitQuaternion::from_rotation_matrix(a), UnitQuaternion::from_rotation_matrix(b));
-                // Half a turn apart has no shortest way; then the nearer of the two.
-                a.try_slerp(&b, x, 1e-9).unwrap_or(if x < 0.5 { a } else { b }).to_rotation_matrix()
-            })
-            .collect(),
     }
 }

@@ -5,6 +5,10 @@
 //! are estimated from the residuals, so that nothing about detector or movement has to be known.
 
 mod build;
+#[cfg(feature = "learn")]
+mod checkpoint;
+#[cfg(feature = "learn")]
+mod descent;
 mod evaluation;
 mod exchanged;
 mod initialise;
@@ -24,7 +28,9 @@ pub use crate::session::ground_from_world;
 pub use exchanged::Exchange;
 pub use inverse_kinematics::{IkFit, IkFrame, inverse_kinematics};
 pub use markers::{MarkerFit, MarkerTrialFit, fit_markers};
-pub use options::{FitOptions, FitProgress, Stage};
+pub use options::{FitOptions, FitProgress, KeepCheckpoint, Stage, TrajectoryKind};
+#[cfg(feature = "learn")]
+pub use options::{NetworkOptions, Objective, Optimizer};
 pub use outcome::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit, undecided};
 pub use scaling::{MeasuredScales, MeasurementOutcome, PairLengths, PlacedMarkers, measured_scales, place_markers};
 pub use stages::{default_scale_groups, default_skeleton, fit_session};

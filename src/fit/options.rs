@@ -5,6 +5,10 @@ use crate::residual::extrinsics::ExtrinsicsPrior;
 use crate::residual::gauge::GaugePrior;
 use crate::skeleton::{ScaleGroups, Skeleton};
 use crate::solve::StopFlag;
+#[cfg(feature = "learn")]
+use crate::solve::first_order::{AdamOptions, MiniBatch, Rates, Schedule, Terms};
+#[cfg(feature = "learn")]
+use crate::trajectory::mlp::Architecture;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -37,8 +41,147 @@ impl Stage {
     }
 }
 
+/// What trajectories are made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum TrajectoryKind {
+    /// Cubic B-splines, by the second-order solver.
+    #[default]
+    BSpline,
+    /// Networks of time, by descent.
+    #[cfg(feature = "learn")]
+    Mlp(Box<NetworkOptions>),
+}
+
+impl TrajectoryKind {
+    /// Whether the fit has priors that hold what nothing observes: without them there are no deviations.
+    pub(super) fn has_priors(&self) -> bool {
+        match self {
+            Self::BSpline => true,
+            #[cfg(feature = "learn")]
+            Self::Mlp(options) => options.objective == Objective::Posterior,
+        }
+    }
+}
+
+/// Which first-order method.
+#[cfg(feature = "learn")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Adam with decoupled weight decay.
+    Adam,
+    /// Limited-memory BFGS over all frames.
+    Lbfgs,
+}
+
+/// What is minimised.
+#[cfg(feature = "learn")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Objective {
+    /// The posterior that the B-spline's fit maximises, noise and smoothness estimated.
+    Posterior,
+    /// The published method's: the mean of Huber's loss (5 px) of all detections, and 100/m² times the sum of the squared offsets; nothing is known of scales or cameras before. Where
+    /// the published program weighs the distance with a detection's confidence, its loss is weighed here.
+    Published,
+}
+
+/// Options of a fit by networks.
+#[cfg(feature = "learn")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NetworkOptions {
+    /// Size and encoding.
+    pub architecture: Architecture,
+    /// Of the random start.
+    pub seed: u64,
+    /// Begin at the B-spline's fit, not at random.
+    pub warm_start: bool,
+    /// The method.
+    pub optimizer: Optimizer,
+    /// Adam's.
+    pub adam: AdamOptions,
+    /// Rates of each kind of parameter.
+    pub rates: Rates,
+    /// What is minimised.
+    pub objective: Objective,
+    /// What counts beside the observations.
+    pub terms: Terms,
+    /// Frames of a step; `None` for all.
+    pub mini_batch: Option<MiniBatch>,
+    /// Steps between estimates of noise and smoothness, until these have settled.
+    pub round: u64,
+    /// Steps that are usually enough, for progress bars.
+    pub expected_steps: u64,
+    /// Steps after which the fit is given as it is.
+    pub max_steps: u64,
+}
+
+#[cfg(feature = "learn")]
+impl Default for NetworkOptions {
+    fn default() -> Self {
+        Self {
+            architecture: Architecture::small(),
+            seed: 0,
+            warm_start: false,
+            optimizer: Optimizer::Adam,
+            adam: AdamOptions::default(),
+            rates: Rates {
+                network: 3e-3,
+                decay: 1e-5,
+                scales: (2e-3, 100),
+                offsets: (5e-4, 300),
+                cameras: (5e-4, 300),
+            },
+            objective: Objective::Posterior,
+            terms: Terms::default(),
+            mini_batch: None,
+            round: 200,
+            expected_steps: 6000,
+            max_steps: 30_000,
+        }
+    }
+}
+
+#[cfg(feature = "learn")]
+impl NetworkOptions {
+    /// The published method's own conditions (Cotton 2024, arXiv 2402.17192, and the released program): its network, objective, rates and steps; no priors but its own, so that size and
+    /// place of everything drift. Where the sources do not say, when cameras begin to move, a tenth of the steps.
+    pub fn published() -> Self {
+        const STEPS: u64 = 25_000;
+        const RATE: f64 = 1e-4;
+        // From 1e-4 to 1e-7.
+        let half_life = STEPS as f64 / 1e3f64.log2();
+        Self {
+            architecture: Architecture::published(),
+            adam: AdamOptions {
+                beta: [0.8, 0.999],
+                longest: Some(0.1),
+                schedule: Schedule { warm_up: 0, half_life, window: u64::MAX, plateau: 0.0, faded: 0.0 },
+                runaway: f64::INFINITY,
+                ..AdamOptions::default()
+            },
+            rates: Rates {
+                network: RATE,
+                decay: 1e-5,
+                scales: (RATE, 0),
+                offsets: (RATE, 0),
+                cameras: (RATE, STEPS / 10),
+            },
+            objective: Objective::Published,
+            terms: Terms { smoothness: false, poses: false },
+            expected_steps: STEPS,
+            max_steps: STEPS,
+            ..Self::default()
+        }
+    }
+}
+
 /// Told of the stage, the share of the fit that is done (0..1), and the cost.
 pub type FitProgress = Arc<dyn Fn(Stage, f64, f64) + Send + Sync>;
+
+/// Keeps a checkpoint: the bytes of a file.
+pub type KeepCheckpoint = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
 /// Options of [`crate::fit_session`]. The defaults suit a session of a walking adult as well as one of a gymnast.
 #[derive(Clone, Serialize)]
@@ -65,6 +208,8 @@ pub struct FitOptions {
     pub extrinsics: ExtrinsicsPrior,
     /// How far the rig as a whole is off, size included.
     pub gauge: GaugePrior,
+    /// What trajectories are made of.
+    pub trajectory: TrajectoryKind,
     /// Time between control points, seconds, but never shorter than a frame.
     pub knot_spacing: f64,
     /// Loss of a detection's error.
@@ -81,6 +226,12 @@ pub struct FitOptions {
     /// Told of progress.
     #[serde(skip)]
     pub progress: Option<FitProgress>,
+    /// Given, every now and then, what is needed to go on from there. Networks only: others take seconds.
+    #[serde(skip)]
+    pub checkpoint: Option<KeepCheckpoint>,
+    /// What `checkpoint` was given last.
+    #[serde(skip)]
+    pub resume: Option<Arc<Vec<u8>>>,
 }
 
 impl Default for FitOptions {
@@ -96,6 +247,7 @@ impl Default for FitOptions {
             offset_sd: 0.01,
             extrinsics: ExtrinsicsPrior { rotation_sd: 0.25f64.to_radians(), position_sd: 0.01, dof: 1.0 },
             gauge: GaugePrior { rotation_sd: 0.5f64.to_radians(), position_sd: 0.02, size_sd: 0.005 },
+            trajectory: TrajectoryKind::BSpline,
             knot_spacing: 1.0 / 30.0,
             loss: RobustLoss::Contaminated { dof: 10.0, kappa: 1e-4 },
             pose_sd: 1.0,
@@ -103,6 +255,8 @@ impl Default for FitOptions {
             max_iterations: 60,
             stop: None,
             progress: None,
+            checkpoint: None,
+            resume: None,
         }
     }
 }

@@ -120,6 +120,8 @@ pub struct TrialFit {
     pub reprojection_before: Reprojection,
     /// Noise level per camera and keypoint, pixels, `[camera][keypoint]`; `None` where nothing was seen.
     pub noise_px: Vec<Vec<Option<f64>>>,
+    /// The trajectory as a network, a `safetensors` file; `None` where it was fitted as a B-spline. The poses above are of the B-spline nearest to it.
+    pub network: Option<Vec<u8>>,
 }
 
 impl TrialFit {
@@ -148,6 +150,7 @@ impl TrialFit {
             reprojection: Reprojection::default(),
             reprojection_before: Reprojection::default(),
             noise_px: Vec::new(),
+            network: None,
         }
     }
 

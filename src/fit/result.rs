@@ -69,6 +69,7 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
                 reprojection: trial_figures(session, &residuals[i]),
                 reprojection_before: done.before[i].clone(),
                 noise_px: noise(&problem, &residuals[i]),
+                network: None,
             }
         })
         .collect();

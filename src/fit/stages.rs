@@ -5,7 +5,7 @@ use super::initialise::{initialise, knots, sample};
 use super::result::{Finished, session_fit, trial_figures};
 use super::run::Run;
 use super::verdict::{Verdict, insane_trial, with_failures};
-use super::{FitOptions, SessionFit, Stage};
+use super::{FitOptions, SessionFit, Stage, TrajectoryKind};
 use crate::error::{Error, Result};
 use crate::math::arrow::{NonPositivePivot, Part};
 use crate::session::{Session, Trial, Unusable, trial_place};
@@ -141,7 +141,20 @@ fn attempt(
     run.say(Stage::Pose, 0.1);
     let before = built.problem.pixel_residuals(&start).iter().map(|r| trial_figures(session, r)).collect();
     let solving = Instant::now();
-    let (parameters, converged) = stages(&mut run, &mut built, start)?;
+    #[allow(unused_mut)] // There are some only with the feature that fits them.
+    let mut networks: Vec<Vec<u8>> = Vec::new();
+    let (parameters, converged) = match &options.trajectory {
+        TrajectoryKind::BSpline => stages(&mut run, &mut built, start)?,
+        #[cfg(feature = "learn")]
+        TrajectoryKind::Mlp(network) => {
+            let start = if network.warm_start { stages(&mut run, &mut built, start)?.0 } else { start };
+            let (parameters, mlps, converged) = super::descent::descend(&mut run, &mut built, start, network)?;
+            for mlp in &mlps {
+                networks.push(mlp.to_safetensors(&built.problem.mechanism)?);
+            }
+            (parameters, converged)
+        }
+    };
     let solved = solving.elapsed().as_secs_f64();
 
     let freed = match options.refine_cameras || run.interrupted {
@@ -153,7 +166,7 @@ fn attempt(
     let covariance = Instant::now();
     let problem = &mut built.problem;
     problem.hyper.autocorrelation_frames = problem.autocorrelation_time(&problem.pixel_residuals(&parameters));
-    let uncertainty = match options.covariance && !run.interrupted {
+    let uncertainty = match options.covariance && options.trajectory.has_priors() && !run.interrupted {
         true => match uncertainty(&built.problem, &parameters) {
             Ok(found) => Some(found),
             Err(e) => {
@@ -185,6 +198,7 @@ fn attempt(
             history: run.history,
         },
     );
+    fit.trials.iter_mut().zip(networks).for_each(|(trial, network)| trial.network = Some(network));
     fit.timings.initialise = initialised;
     fit.timings.solve = solved;
     fit.timings.covariance = covariance.elapsed().as_secs_f64();
@@ -219,10 +233,7 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         false => EvidenceOptions::default(),
     };
     let problem = &mut built.problem;
-    for j in 0..problem.hyper.smoothness.len() {
-        problem.hyper.smoothness[j] *= problem.smoothness_share(j);
-    }
-    let prior_smoothness = problem.hyper.smoothness.clone();
+    let prior_smoothness = starting_smoothness(problem);
 
     // Pose and scales, with a noise level that lets everything in.
     update_noise(problem, &start, &evidence);
@@ -265,6 +276,22 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
     Ok((outcome.parameters, outcome.converged))
 }
 
+/// Sets the smoothness that estimates begin from, and are drawn to.
+fn starting_smoothness(problem: &mut Problem) -> Vec<f64> {
+    for j in 0..problem.hyper.smoothness.len() {
+        problem.hyper.smoothness[j] *= problem.smoothness_share(j);
+    }
+    problem.hyper.smoothness.clone()
+}
+
+/// Frees at once all that the options would have free, for solvers without stages; the smoothness to begin from.
+#[cfg(feature = "learn")]
+pub(super) fn free_everything(problem: &mut Problem, options: &FitOptions) -> Vec<f64> {
+    problem.free.offsets = options.offsets;
+    problem.free.cameras.fill(options.refine_cameras);
+    starting_smoothness(problem)
+}
+
 /// Where the cameras would go if they were free: a test of the calibration for a fit that holds them.
 fn free_cameras(run: &mut Run, built: &Built, parameters: Parameters) -> Parameters {
     let evidence = EvidenceOptions::with_free_cameras();
@@ -283,7 +310,7 @@ fn free_cameras(run: &mut Run, built: &Built, parameters: Parameters) -> Paramet
 }
 
 /// Root mean square of the relative changes.
-fn relative_change(old: &[f64], new: &[f64]) -> f64 {
+pub(super) fn relative_change(old: &[f64], new: &[f64]) -> f64 {
     let sum: f64 = old.iter().zip(new).map(|(a, b)| ((b - a) / a).powi(2)).sum();
     (sum / old.len().max(1) as f64).sqrt()
 }

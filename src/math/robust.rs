@@ -18,6 +18,11 @@ pub enum RobustLoss {
         /// Degrees of freedom; 4–10 suit detectors.
         dof: f64,
     },
+    /// Huber's: `ρ = s` up to `√s = delta`, `2·delta·√s − delta²` beyond, where it pulls with a constant force.
+    Huber {
+        /// Where it becomes a cone.
+        delta: f64,
+    },
     /// A Student t for detections of the keypoint, and a small constant density for those of something else:
     /// `ρ = −2·ln((e^{−ρ_t/2} + κ) / (1 + κ))`. A detection far out pulls no more at all.
     Contaminated {
@@ -33,6 +38,7 @@ impl RobustLoss {
     pub fn weight<const DIM: usize>(self, s: f64) -> f64 {
         match self {
             Self::Gaussian => 1.0,
+            Self::Huber { delta } => (delta / s.sqrt()).min(1.0),
             Self::StudentT { dof } => (dof + DIM as f64) / (dof + s),
             Self::Contaminated { dof, .. } => (dof + DIM as f64) / (dof + s) * self.membership::<DIM>(s),
         }
@@ -41,7 +47,7 @@ impl RobustLoss {
     /// Probability that an observation is one of the keypoint at all.
     pub fn membership<const DIM: usize>(self, s: f64) -> f64 {
         match self {
-            Self::Gaussian | Self::StudentT { .. } => 1.0,
+            Self::Gaussian | Self::Huber { .. } | Self::StudentT { .. } => 1.0,
             Self::Contaminated { dof, kappa } => {
                 let inlier = density::<DIM>(s, dof);
                 inlier / (inlier + kappa)
@@ -67,6 +73,11 @@ impl RobustLoss {
         let curvature = |slope: f64, second: f64| (slope + share * s * second).max(0.5 * slope);
         match self {
             Self::Gaussian => (s, 1.0, 1.0),
+            Self::Huber { delta } if s <= delta * delta => (s, 1.0, 1.0),
+            Self::Huber { delta } => {
+                let slope = delta / s.sqrt();
+                (2.0 * delta * s.sqrt() - delta * delta, slope, curvature(slope, -0.5 * slope / s))
+            }
             Self::StudentT { dof } => {
                 let slope = (dof + dimensions) / (dof + s);
                 ((dof + dimensions) * (s / dof).ln_1p(), slope, curvature(slope, -slope / (dof + s)))
@@ -98,7 +109,8 @@ mod tests {
     fn weight_is_the_derivative() {
         let contaminated = RobustLoss::Contaminated { dof: 6.0, kappa: 1e-3 };
         let odd = RobustLoss::Contaminated { dof: 7.0, kappa: 1e-3 };
-        for loss in [RobustLoss::Gaussian, RobustLoss::StudentT { dof: 4.0 }, contaminated, odd] {
+        let huber = RobustLoss::Huber { delta: 1.5 };
+        for loss in [RobustLoss::Gaussian, huber, RobustLoss::StudentT { dof: 4.0 }, contaminated, odd] {
             for s in [1e-3, 0.5, 3.0, 100.0] {
                 // Rounding of the logarithm limits the difference at small s: 1e-16/h.
                 let h = 1e-4 * s;

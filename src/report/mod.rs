@@ -5,6 +5,7 @@
 //! | `outcome.json` | [`outcome`] |
 //! | `<trial>.mot`, `<trial>.sd.csv` | [`motion`] |
 //! | `<trial>.trc` | [`markers`] |
+//! | `<trial>.safetensors`, of fits by networks | [`crate::trajectory`] |
 //! | `cameras.toml`, `model.osim`, `model.xml` | [`crate::camera`], [`crate::skeleton`] |
 //! | `report.html` | [`html`] |
 //! | `manifest.json` | [`manifest`] |
@@ -76,7 +77,11 @@ struct Rendered {
 
 impl Rendered {
     fn add(&mut self, name: impl Into<String>, content: String, what: impl Into<String>) {
-        let file = NewFile { name: name.into(), content: content.into_bytes() };
+        self.add_bytes(name, content.into_bytes(), what);
+    }
+
+    fn add_bytes(&mut self, name: impl Into<String>, content: Vec<u8>, what: impl Into<String>) {
+        let file = NewFile { name: name.into(), content };
         self.entries.push(FileEntry::new(&file, what));
         self.files.push(file);
     }
@@ -174,6 +179,10 @@ fn trials(fit: &SessionFit, stems: &[String], rendered: &mut Rendered) {
             format!("positions of the fitted model's markers that some camera observed, metres, in the model's ground frame ({up})"),
             "the trial has no complete set of marker positions; outcome.json says why",
         );
+        if let Some(network) = &trial.network {
+            let what = format!("the poses of trial `{name}` as a network of time, weights and what they belong to");
+            rendered.add_bytes(format!("{stem}.safetensors"), network.clone(), what);
+        }
     }
 }
 

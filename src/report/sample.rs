@@ -217,6 +217,7 @@ fn trial(name: &str, skeleton: &Skeleton, scales: &Scales, offsets: &Offsets, fr
                 (0..25).map(|k| (k < 21 && (c, k) != (1, 4)).then(|| 5.0 + 3.0 * noise(c, k + 31 * seed))).collect()
             })
             .collect(),
+        network: None,
     };
     let mut frame = Frame::new(skeleton);
     for (f, t) in time.iter().enumerate() {

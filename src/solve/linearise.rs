@@ -327,7 +327,7 @@ fn smoothness_normal(trajectory: &BSpline, precision: &[f64], band: &mut Band) -
 }
 
 /// Priors on shared parameters. With an empty corner only the cost is added.
-fn shared_priors(shared: &Shared, corner: &mut DenseCorner) {
+pub(super) fn shared_priors(shared: &Shared, corner: &mut DenseCorner) {
     let (problem, parameters, border) = (shared.problem, shared.parameters, &shared.border);
     let priors = &problem.priors;
     let columns = corner.gradient.len();

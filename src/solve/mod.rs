@@ -8,6 +8,8 @@
 mod corner;
 mod covariance;
 mod evidence;
+#[cfg(feature = "learn")]
+pub mod first_order;
 mod frame;
 mod inverse_kinematics;
 mod levenberg;
@@ -16,7 +18,7 @@ mod problem;
 mod residuals;
 mod spatial;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use covariance::{Uncertainty, uncertainty};
 pub use evidence::{EvidenceOptions, offset_sd, update_noise, update_point_noise, update_smoothness};

@@ -125,7 +125,7 @@ fn camera(name: &str, yaw: f64) -> Camera {
 }
 
 /// A problem in two trials with pixels and points, and parameters near its truth. `noise` pixels are added.
-fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
+pub(super) fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(11);
     let s = skeleton();
     let group = |name: &str, bodies: &[u32], axes| ScaleGroup {

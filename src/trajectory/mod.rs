@@ -4,8 +4,12 @@
 //! Euler singularity is fitted as well as one who walks. Their rates, and all derivatives, are left tangent vectors
 //! in the frame before the rotation; a rotor takes three degrees of freedom.
 
+mod approximate;
 mod bspline;
+#[cfg(feature = "learn")]
+pub mod mlp;
 
+pub use approximate::{between, nearest_spline};
 pub use bspline::{BSpline, Layout};
 
 use nalgebra::{Matrix3, Rotation3};

@@ -1,0 +1,79 @@
+//! Time of one step of a fit by networks: 300 frames × 8 cameras × 87 points, everything free.
+//!
+//!     cargo bench --features learn --bench networks                    # 128,128 · 2.9 M weights · the released size
+//!     cargo bench --features learn --bench networks -- --json 64,64    # a size of your own, for programs
+//!
+//! Each figure is the fastest of several steps. `objective` is the skeleton's, the cameras' and the priors' share of one.
+
+mod common;
+
+use kinefit::solve::first_order::{AdamOptions, Descent, Group, Networks, PoseGradient, Terms, Window, adam};
+use kinefit::trajectory::mlp::{Architecture, Mlp};
+use std::time::Instant;
+
+const SIZES: [&str; 3] = ["128,128", "128,256,512,1024,2048", "128,256,512,1024,2048,2048,4096"];
+const STEPS: u64 = 5;
+
+fn seconds(mut work: impl FnMut()) -> f64 {
+    let mut best = f64::INFINITY;
+    for _ in 0..STEPS {
+        let begun = Instant::now();
+        work();
+        best = best.min(begun.elapsed().as_secs_f64());
+    }
+    best
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let json = arguments.iter().any(|a| a == "--json");
+    let given: Vec<&str> = arguments.iter().map(String::as_str).filter(|a| *a != "--json").collect();
+    let sizes = if given.is_empty() { SIZES.to_vec() } else { given };
+    let made = common::session(300, 60.0);
+    let (problem, parameters) = common::problem(&made);
+    for size in sizes {
+        let layers: Vec<usize> = size.split(',').filter_map(|n| n.parse().ok()).collect();
+        let base = if layers.len() > 2 { Architecture::medium() } else { Architecture::small() };
+        let architecture = Architecture { concatenated: layers.len().min(3), layers, ..base };
+        let usual = problem.layout.default_pose();
+        let made = Mlp::random(architecture, &problem.mechanism, problem.layout.clone(), &usual, true, 5.0, 0);
+        let mlps = vec![made.expect("a network for five seconds")];
+        let networks = Networks::new(&problem, &mlps, Terms::default(), None);
+        let mut at = networks.flatten(&vec![0.0; problem.border().columns]);
+        let mut gradient = vec![0.0; at.len()];
+        let whole = seconds(|| {
+            gradient.fill(0.0);
+            networks.descend(&at, 0, &mut gradient);
+        });
+        let poses = networks.poses(&at);
+        let windows = [Window { trial: 0, frames: 0..300 }];
+        let mut found = PoseGradient::default();
+        let objective = seconds(|| {
+            problem.cost_of_poses(&windows, &poses, &parameters, Terms::default(), 1.0, &mut found);
+        });
+        let groups = vec![Group { range: 0..at.len(), rate: 1e-6, decay: 0.0, from_step: 0 }];
+        let options = AdamOptions { runaway: f64::INFINITY, ..AdamOptions::default() };
+        // The whole of it: argmin's loop, Adam's update, the gradient.
+        let begun = Instant::now();
+        let done = adam(&networks, at, groups, &options, None, STEPS, (None, None));
+        let step = begun.elapsed().as_secs_f64() / (done.steps + 1) as f64;
+        at = done.last;
+        let weights = mlps[0].parameters().len();
+        if json {
+            let figures = serde_json::json!({
+                "size": size, "parameters": weights, "step_s": step.min(step), "gradient_s": whole, "objective_s": objective,
+            });
+            println!("{figures}");
+        } else {
+            println!(
+                "{size}: {:.2} M parameters, {:.1} ms a step, of which gradient {:.1}, skeleton and cameras {:.1} ms ({:.1} %)",
+                weights as f64 / 1e6,
+                1e3 * step,
+                1e3 * whole,
+                1e3 * objective,
+                100.0 * objective / step
+            );
+        }
+        drop(at);
+    }
+}

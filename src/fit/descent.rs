@@ -1,0 +1,285 @@
+//! A fit whose trajectories are networks, by descent along the gradient of everything at once.
+//!
+//! The objective is the B-spline's, and so are noise levels and smoothness, estimated between rounds: of the B-spline nearest to the network's poses, from which the standard deviations
+//! come, too, for a network's own normal matrix is singular.
+
+use super::build::Built;
+use super::checkpoint::{Checkpoint, Progress, fingerprint};
+use super::options::NetworkOptions;
+use super::run::Run;
+use super::stages::{free_everything, relative_change};
+use super::{FitOptions, Objective, Optimizer, Stage};
+use crate::error::{Error, Result};
+use crate::math::basis::Knots;
+use crate::math::robust::RobustLoss;
+use crate::residual::extrinsics::ExtrinsicsPrior;
+use crate::residual::gauge::GaugePrior;
+use crate::solve::first_order::{
+    AdamOptions, AdamState, Descended, Group, Lesson, Networks, Schedule, Terms, adam, quasi_newton, shared_vector,
+};
+use crate::solve::{EvidenceOptions, Parameters, Problem, update_noise, update_smoothness};
+use crate::trajectory::mlp::Mlp;
+use crate::trajectory::{BSpline, Pose, Trajectory, nearest_spline};
+use nalgebra::{Matrix3, Rotation3};
+use std::sync::{Arc, Mutex};
+
+/// Relative change of the noise levels below which they have settled.
+const SETTLED: f64 = 0.02;
+
+/// Estimates of smoothness, once noise levels are steady: the B-spline's fit takes as many.
+const SMOOTHNESS_ROUNDS: u32 = 2;
+
+/// Rate and steps of teaching a network poses.
+const LESSON_RATE: f64 = 3e-3;
+const LESSON_STEPS: u64 = 2000;
+
+/// Fewest frames a network is fitted to: third differences want four.
+pub(super) const FEWEST_FRAMES: usize = 4;
+
+/// Fits networks, random ones or, where `taught`, such as begin at the poses of `start`. Returns the parameters with the B-splines nearest to them, the networks, and whether the
+/// descent ended because nothing was left to gain.
+pub(super) fn descend(
+    run: &mut Run,
+    built: &mut Built,
+    start: Parameters,
+    options: &NetworkOptions,
+) -> Result<(Parameters, Vec<Mlp>, bool)> {
+    let evidence = evidence(run.options);
+    let problem = &mut built.problem;
+    let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
+    let mut mlps = random_networks(problem, &start, options)?;
+    let prior_smoothness = match options.warm_start {
+        // The B-spline's own fit has begun so, and has been there.
+        true => problem.hyper.smoothness.clone(),
+        false => free_everything(problem, run.options),
+    };
+    let published = options.objective == Objective::Published;
+    if published {
+        published_objective(problem);
+    }
+    run.say(Stage::Pose, 0.1);
+    let fingerprint = fingerprint(problem, options);
+    let at = Networks::new(problem, &mlps, options.terms, None).flatten(&shared_vector(problem, &start));
+    let mut here = match &run.options.resume {
+        Some(bytes) => {
+            let here = Checkpoint::from_bytes(bytes, &fingerprint, at.len())?;
+            if here.sigma.len() != problem.hyper.sigmas().len()
+                || here.smoothness.len() != problem.hyper.smoothness.len()
+            {
+                return Err(Error::input("the checkpoint", "is damaged", "leave out --resume to begin again"));
+            }
+            problem.hyper.set_sigma(here.sigma.clone());
+            problem.hyper.smoothness.clone_from(&here.smoothness);
+            here
+        }
+        None => {
+            let at = if options.warm_start { taught(problem, &mlps, &start, at) } else { at };
+            if !published {
+                update_noise(problem, &projected(problem, &mlps, &at, &knots)?, &evidence);
+            }
+            let settled = published || options.warm_start;
+            let progress = Progress { left: options.round, settled, ..Progress::default() };
+            Checkpoint { parameters: at, state: None, sigma: Vec::new(), smoothness: Vec::new(), progress }
+        }
+    };
+
+    let mut converged = false;
+    let mut best = here.parameters.clone();
+    while here.progress.taken < options.max_steps && !converged && !run.interrupted {
+        let steps = here.progress.left.min(options.max_steps - here.progress.taken);
+        let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
+        let history = Arc::new(Mutex::new(Vec::new()));
+        let at = std::mem::take(&mut here.parameters);
+        let done = one_run(run, &networks, at, options, here.state.take(), (here.progress.taken, steps), &history);
+        (here.parameters, here.state, best) = (done.last, done.state, done.best);
+        here.progress.taken += done.steps;
+        here.progress.left = here.progress.left.saturating_sub(done.steps);
+        run.iterations += done.steps;
+        run.interrupted |= done.interrupted;
+        run.history.extend(history.lock().map(|h| h.clone()).unwrap_or_default());
+        converged = done.converged;
+        let stuck = done.steps == 0 || here.state.as_ref().is_some_and(AdamState::given_up);
+        if (here.progress.left == 0 || converged) && !run.interrupted {
+            here.progress.left = options.round;
+            if !here.progress.settled {
+                let parameters = projected(problem, &mlps, &here.parameters, &knots)?;
+                let old = problem.hyper.sigmas().to_vec();
+                update_noise(problem, &parameters, &evidence);
+                let taken = here.progress.taken;
+                let everything_moves = taken > options.rates.cameras.1.max(options.rates.offsets.1) + options.round;
+                let steady = everything_moves && relative_change(&old, problem.hyper.sigmas()) < SETTLED;
+                // How rough a network is before it has come near says nothing of the movement.
+                if steady || here.progress.smoothed > 0 || converged {
+                    if options.terms.smoothness && here.progress.smoothed < SMOOTHNESS_ROUNDS {
+                        update_smoothness(problem, &parameters, &prior_smoothness, &evidence);
+                        here.progress.smoothed += 1;
+                    } else {
+                        here.progress.settled = true;
+                    }
+                }
+                // The objective is another one than that the end was found for.
+                if let Some(state) = &mut here.state {
+                    state.forget();
+                }
+                converged = false;
+            }
+        }
+        if let Some(keep) = &run.options.checkpoint {
+            here.sigma = problem.hyper.sigmas().to_vec();
+            here.smoothness.clone_from(&problem.hyper.smoothness);
+            keep(&here.to_bytes(&fingerprint)?);
+        }
+        if stuck {
+            break;
+        }
+    }
+    let parameters = projected(problem, &mlps, &best, &knots)?;
+    let networks = Networks::new(problem, &mlps, options.terms, None);
+    let ranges: Vec<_> = (0..mlps.len()).map(|i| networks.network(i)).collect();
+    for (mlp, range) in mlps.iter_mut().zip(ranges) {
+        mlp.set_parameters(&best[range]);
+    }
+    Ok((parameters, mlps, converged))
+}
+
+/// Networks that follow the poses of `start`.
+fn taught(problem: &Problem, mlps: &[Mlp], start: &Parameters, at: Vec<f32>) -> Vec<f32> {
+    let wanted: Vec<Vec<Pose>> = start
+        .trajectories
+        .iter()
+        .zip(&problem.trials)
+        .map(|(trajectory, trial)| {
+            let pose = |&t: &f64| {
+                let mut pose = problem.layout.default_pose();
+                trajectory.pose(t, &mut pose);
+                pose
+            };
+            trial.times.iter().map(pose).collect()
+        })
+        .collect();
+    let networks = Networks::new(problem, mlps, Terms::default(), None);
+    let lesson = Lesson::new(problem, mlps, &networks, &wanted);
+    let groups = vec![Group { range: 0..networks.shared().start, rate: LESSON_RATE, decay: 0.0, from_step: 0 }];
+    let options = AdamOptions {
+        schedule: Schedule { half_life: LESSON_STEPS as f64 / 8.0, ..AdamOptions::default().schedule },
+        runaway: f64::INFINITY,
+        ..AdamOptions::default()
+    };
+    adam(&lesson, at, groups, &options, None, LESSON_STEPS, (None, None)).best
+}
+
+/// [`Objective::Published`], as a posterior: its mean loss times the number of detections.
+fn published_objective(problem: &mut Problem) {
+    const HUBER_PX: f64 = 5.0;
+    const OFFSETS: f64 = 100.0;
+    let observations = problem.trials.iter().flat_map(|t| &t.observations);
+    let count: f64 = observations.map(|o| o.weight).sum();
+    problem.hyper.set_sigma(vec![1.0; problem.hyper.sigmas().len()]);
+    problem.hyper.pixel_loss = RobustLoss::Huber { delta: HUBER_PX };
+    let sd = 1.0 / (2.0 * OFFSETS * count).sqrt();
+    problem.priors.offset_sd.iter_mut().filter(|s| **s > 0.0).for_each(|s| *s = sd);
+    problem.priors.scales.iter_mut().for_each(|s| s.1 = f64::INFINITY);
+    problem.priors.extrinsics =
+        ExtrinsicsPrior { rotation_sd: f64::INFINITY, position_sd: f64::INFINITY, dof: f64::INFINITY };
+    problem.priors.gauge =
+        GaugePrior { rotation_sd: f64::INFINITY, position_sd: f64::INFINITY, size_sd: f64::INFINITY };
+    problem.priors.stature = None;
+}
+
+/// How noise is estimated, as for the B-spline.
+fn evidence(options: &FitOptions) -> EvidenceOptions {
+    match options.refine_cameras {
+        true => EvidenceOptions::with_free_cameras(),
+        false => EvidenceOptions::default(),
+    }
+}
+
+fn one_run(
+    run: &Run,
+    networks: &Networks,
+    at: Vec<f32>,
+    options: &NetworkOptions,
+    state: Option<AdamState>,
+    (taken, steps): (u64, u64),
+    history: &Arc<Mutex<Vec<f64>>>,
+) -> Descended {
+    let groups = networks.groups(&options.rates);
+    let stop = run.options.stop.as_ref();
+    let (told, costs) = (run.options.progress.clone(), history.clone());
+    let longest = options.expected_steps as f64;
+    let progress = move |step: u64, cost: f64| {
+        if let Ok(mut costs) = costs.lock() {
+            costs.push(cost);
+        }
+        if let Some(p) = told.as_ref().filter(|_| step.is_multiple_of(10)) {
+            p(Stage::Cameras, 0.1 + 0.75 * ((taken + step) as f64 / longest).min(1.0), cost);
+        }
+    };
+    match options.optimizer {
+        Optimizer::Adam => adam(networks, at, groups, &options.adam, state, steps, (Some(Arc::new(progress)), stop)),
+        Optimizer::Lbfgs => quasi_newton(networks, at, &groups, steps, stop),
+    }
+}
+
+/// A network for each trial: random, about the mean place and direction of the subject in the first guess, every joint as usual.
+fn random_networks(problem: &Problem, start: &Parameters, options: &NetworkOptions) -> Result<Vec<Mlp>> {
+    let soft = options.terms.poses;
+    let of_trial = |(i, trajectory): (usize, &BSpline)| {
+        let times = &problem.trials[i].times;
+        if times.len() < FEWEST_FRAMES {
+            return Err(Error::input(
+                format_args!("trial {}", i + 1),
+                format_args!("has {} frames; a network of time needs {FEWEST_FRAMES}", times.len()),
+                "fit short trials with --trajectory bspline",
+            ));
+        }
+        let duration = times[times.len() - 1] + times[1];
+        let usual = mean_pose(problem, trajectory, times);
+        let seed = options.seed.wrapping_add(i as u64);
+        let architecture = options.architecture.clone();
+        Mlp::random(architecture, &problem.mechanism, problem.layout.clone(), &usual, soft, duration, seed)
+    };
+    start.trajectories.iter().enumerate().map(of_trial).collect()
+}
+
+/// Means over time of what places the body: rotors, and numbers without a range.
+fn mean_pose(problem: &Problem, trajectory: &BSpline, times: &[f64]) -> Pose {
+    let layout = &problem.layout;
+    let mut usual = layout.default_pose();
+    let mut pose = layout.default_pose();
+    let mut sums = vec![0.0; layout.scalars()];
+    let mut turns = vec![Matrix3::zeros(); layout.rotors.len()];
+    for &t in times {
+        trajectory.pose(t, &mut pose);
+        for (sum, &c) in sums.iter_mut().zip(&layout.coordinates) {
+            *sum += pose.q[c];
+        }
+        turns.iter_mut().zip(&pose.rotors).for_each(|(sum, r)| *sum += r.matrix());
+    }
+    for (sum, &c) in sums.iter().zip(&layout.coordinates) {
+        if problem.mechanism.skeleton().coordinates[c].range.is_none() {
+            usual.q[c] = sum / times.len() as f64;
+        }
+    }
+    for (r, sum) in usual.rotors.iter_mut().zip(&turns) {
+        *r = Rotation3::from_matrix(&(sum / times.len() as f64));
+    }
+    usual
+}
+
+/// What trials share, and the B-splines nearest to the networks.
+fn projected(problem: &Problem, mlps: &[Mlp], at: &[f32], knots: &[Knots]) -> Result<Parameters> {
+    let networks = Networks::new(problem, mlps, Default::default(), None);
+    let mut parameters = networks.shared_of(at);
+    for ((poses, knots), trial) in networks.poses(at).iter().zip(knots).zip(&problem.trials) {
+        let spline = nearest_spline(&problem.layout, *knots, &trial.times, poses).ok_or_else(|| {
+            Error::fit(
+                "pose",
+                "the network's poses are not numbers any more",
+                "lower the rate of its descent, or fit with --trajectory bspline",
+            )
+        })?;
+        parameters.trajectories.push(spline);
+    }
+    Ok(parameters)
+}

@@ -1,0 +1,397 @@
+//! Adam with decoupled weight decay, as an argmin [`Solver`].
+//!
+//! ```text
+//! m ← β₁·m + (1 − β₁)·g        v ← β₂·v + (1 − β₂)·g²
+//! θ ← θ − α·( m̂/(√v̂ + ε) + λ·θ ),      m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)
+//! ```
+//!
+//! (Kingma & Ba 2015; Loshchilov & Hutter 2019), with a rate α for each group of parameters, a warm-up, exponential decay, and a bound on the length of a step. Rates are halved when the
+//! cost has stopped falling; when they have faded, that is the end. A cost that runs away is answered by going back to the best parameters with half the rate.
+
+use argmin::core::{IterState, KV, Solver, TerminationReason, TerminationStatus};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// argmin's state.
+pub type DescentState = IterState<Vec<f32>, Vec<f32>, (), (), (), f64>;
+
+/// A cost of a flat vector and its gradient.
+pub trait Descent {
+    /// The cost at `parameters` in step `step` (a mini-batch is drawn from it); writes the gradient, which comes cleared.
+    fn descend(&self, parameters: &[f32], step: u64, gradient: &mut [f32]) -> f64;
+
+    /// Whether it was asked to stop.
+    fn stopped(&self) -> bool {
+        false
+    }
+}
+
+/// Parameters that share a rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Their place in the flat vector.
+    pub range: Range<usize>,
+    /// α at its highest.
+    pub rate: f64,
+    /// λ.
+    pub decay: f64,
+    /// They rest until this step: what everything else depends on is not to move before there is anything to hold it.
+    pub from_step: u64,
+}
+
+/// How rates change.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Steps in which rates rise to their height.
+    pub warm_up: u64,
+    /// Steps in which they fall by half; infinite for never.
+    pub half_life: f64,
+    /// Length of a window over which costs are averaged; a window no better than the last by `plateau` halves the rates.
+    pub window: u64,
+    /// See `window`: nats.
+    pub plateau: f64,
+    /// Share of their height at which rates have faded, and the descent ends.
+    pub faded: f64,
+}
+
+/// Options.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdamOptions {
+    /// β₁, β₂.
+    pub beta: [f64; 2],
+    /// ε, in units of the gradient.
+    pub epsilon: f64,
+    /// The longest step, over all parameters of all groups together.
+    pub longest: Option<f64>,
+    /// Rates.
+    pub schedule: Schedule,
+    /// A cost this much above the best is one that runs away, nats.
+    pub runaway: f64,
+}
+
+impl Default for AdamOptions {
+    fn default() -> Self {
+        Self {
+            beta: [0.9, 0.99],
+            epsilon: 1e-8,
+            longest: Some(1.0),
+            schedule: Schedule { warm_up: 50, half_life: 600.0, window: 100, plateau: 0.1, faded: 1e-3 },
+            runaway: 1e6,
+        }
+    }
+}
+
+/// What a descent remembers from step to step: with the parameters, all that a checkpoint needs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AdamState {
+    /// Steps taken.
+    pub step: u64,
+    /// First and second moments.
+    #[serde(skip)]
+    pub moments: [Vec<f32>; 2],
+    /// What rates are multiplied with.
+    pub factor: f64,
+    /// How often the cost ran away.
+    pub runaways: u32,
+    /// Sum and number of the costs in this window; mean of the last.
+    window: (f64, u64),
+    last: Option<f64>,
+    /// The best parameters of those that were looked at, and their cost.
+    #[serde(skip)]
+    pub best: Option<(f64, Vec<f32>)>,
+}
+
+impl AdamState {
+    /// Whether the cost ran away so often that there is no going on.
+    pub fn given_up(&self) -> bool {
+        self.runaways > MOST_RUNAWAYS
+    }
+
+    /// The costs so far are no measure of those to come: the objective has changed.
+    pub fn forget(&mut self) {
+        self.best = None;
+        self.window = (0.0, 0);
+        self.last = None;
+    }
+}
+
+/// The solver.
+pub struct AdamW {
+    options: AdamOptions,
+    groups: Vec<Group>,
+    state: AdamState,
+    gradient: Vec<f32>,
+    end: Option<TerminationReason>,
+}
+
+/// A descent that ran away this often has nowhere to go.
+const MOST_RUNAWAYS: u32 = 12;
+
+/// How often the best parameters are looked for, steps: a copy of millions costs a step's tenth.
+const LOOK: u64 = 10;
+
+impl AdamW {
+    /// A solver at its beginning, or where `state` was left.
+    pub fn new(options: AdamOptions, groups: Vec<Group>, parameters: usize, state: Option<AdamState>) -> Self {
+        let mut state = state.unwrap_or_default();
+        if state.moments[0].len() != parameters {
+            state.moments = [vec![0.0; parameters], vec![0.0; parameters]];
+            state.step = 0;
+        }
+        if state.step == 0 {
+            state.factor = 1.0;
+        }
+        Self { options, groups, state, gradient: vec![0.0; parameters], end: None }
+    }
+
+    /// What is remembered.
+    pub fn state(&self) -> &AdamState {
+        &self.state
+    }
+
+    /// The same, taken.
+    pub fn into_state(self) -> AdamState {
+        self.state
+    }
+
+    /// The best parameters that were kept and their cost.
+    pub fn best(&self) -> Option<&(f64, Vec<f32>)> {
+        self.state.best.as_ref()
+    }
+
+    /// The better of `last`, where the descent came to, and the best that was kept.
+    pub fn better(&mut self, last: &[f32], problem: &impl Descent) -> (Vec<f32>, f64) {
+        self.gradient.fill(0.0);
+        let cost = problem.descend(last, self.state.step, &mut self.gradient);
+        match &self.state.best {
+            Some((best, parameters)) if *best < cost || !cost.is_finite() => (parameters.clone(), *best),
+            _ => (last.to_vec(), cost),
+        }
+    }
+
+    /// α of a group over its height.
+    fn rate(&self) -> f64 {
+        let s = &self.options.schedule;
+        let step = self.state.step as f64;
+        let rising = if s.warm_up > 0 { ((step + 1.0) / s.warm_up as f64).min(1.0) } else { 1.0 };
+        let falling = (-(step - s.warm_up as f64).max(0.0) / s.half_life).exp2();
+        rising * falling * self.state.factor
+    }
+
+    /// Whether rates have faded: falling, not before they rose.
+    pub fn faded(&self) -> bool {
+        self.state.step > self.options.schedule.warm_up && self.rate() < self.options.schedule.faded
+    }
+
+    fn step(&mut self, parameters: &mut [f32]) {
+        let [beta1, beta2] = self.options.beta;
+        let t = self.state.step as f64 + 1.0;
+        let (one, two) = (1.0 - beta1.powf(t), 1.0 - beta2.powf(t));
+        let epsilon = self.options.epsilon;
+        let rate = self.rate();
+        const CHUNK: usize = 1 << 14;
+        let [m, v] = &mut self.state.moments;
+        // The gradient's place is the step's, once the moments have it.
+        let (b1, b2, epsilon) = (beta1 as f32, beta2 as f32, epsilon as f32);
+        let (one, two) = ((1.0 / one) as f32, (1.0 / two) as f32);
+        let chunks = self.gradient.par_chunks_mut(CHUNK).zip(m.par_chunks_mut(CHUNK)).zip(v.par_chunks_mut(CHUNK));
+        chunks.for_each(|((g, m), v)| {
+            for ((g, m), v) in g.iter_mut().zip(m).zip(v) {
+                *m = b1 * *m + (1.0 - b1) * *g;
+                *v = b2 * *v + (1.0 - b2) * *g * *g;
+                *g = *m * one / ((*v * two).sqrt() + epsilon);
+            }
+        });
+        let mut length = 0.0;
+        for group in &self.groups {
+            let alpha = if self.state.step < group.from_step { 0.0 } else { group.rate * rate };
+            let sums: Vec<f64> = self.gradient[group.range.clone()]
+                .par_chunks_mut(CHUNK)
+                .zip(parameters[group.range.clone()].par_chunks(CHUNK))
+                .map(|(g, p)| {
+                    let (alpha, decay) = (alpha as f32, group.decay as f32);
+                    let mut sum = 0.0f64;
+                    for (g, p) in g.iter_mut().zip(p) {
+                        *g = alpha * (*g + decay * p);
+                        sum += f64::from(*g * *g);
+                    }
+                    sum
+                })
+                .collect();
+            length += sums.iter().sum::<f64>();
+        }
+        let shorten = match self.options.longest {
+            Some(longest) if length.sqrt() > longest => longest / length.sqrt(),
+            _ => 1.0,
+        } as f32;
+        parameters.par_chunks_mut(CHUNK).zip(self.gradient.par_chunks(CHUNK)).for_each(|(p, g)| {
+            p.iter_mut().zip(g).for_each(|(p, g)| *p -= shorten * g);
+        });
+        self.state.step += 1;
+    }
+
+    /// Judges a cost; `false` for one that runs away.
+    fn judge(&mut self, cost: f64, parameters: &[f32]) -> bool {
+        let best = self.state.best.as_ref().map_or(f64::INFINITY, |b| b.0);
+        if !cost.is_finite() || cost > best + self.options.runaway {
+            return false;
+        }
+        if self.state.best.is_none() || (cost < best && self.state.step.is_multiple_of(LOOK)) {
+            match &mut self.state.best {
+                Some((c, p)) => {
+                    *c = cost;
+                    p.copy_from_slice(parameters);
+                }
+                none => *none = Some((cost, parameters.to_vec())),
+            }
+        }
+        let (sum, count) = &mut self.state.window;
+        (*sum, *count) = (*sum + cost, *count + 1);
+        if *count >= self.options.schedule.window {
+            let mean = *sum / *count as f64;
+            let stalled = self.state.last.is_some_and(|last| mean > last - self.options.schedule.plateau);
+            if stalled && self.state.step > self.options.schedule.warm_up {
+                self.state.factor *= 0.5;
+            }
+            self.state.last = Some(mean);
+            self.state.window = (0.0, 0);
+        }
+        true
+    }
+}
+
+impl<O: Descent> Solver<O, DescentState> for AdamW {
+    fn name(&self) -> &str {
+        "AdamW"
+    }
+
+    fn init(
+        &mut self,
+        _problem: &mut argmin::core::Problem<O>,
+        state: DescentState,
+    ) -> Result<(DescentState, Option<KV>), argmin::core::Error> {
+        Ok((state, None))
+    }
+
+    fn next_iter(
+        &mut self,
+        problem: &mut argmin::core::Problem<O>,
+        mut state: DescentState,
+    ) -> Result<(DescentState, Option<KV>), argmin::core::Error> {
+        let Some(mut parameters) = state.take_param() else {
+            return Err(argmin::core::ArgminError::NotInitialized { text: "parameters are lost".into() }.into());
+        };
+        self.gradient.fill(0.0);
+        let step = self.state.step;
+        let gradient = &mut self.gradient;
+        let cost = problem.problem("gradient_count", |p| Ok(p.descend(&parameters, step, gradient)))?;
+        if self.judge(cost, &parameters) && self.gradient.iter().all(|g| g.is_finite()) {
+            self.step(&mut parameters);
+            if self.faded() {
+                self.end = Some(TerminationReason::SolverConverged);
+            }
+        } else {
+            if let Some((_, best)) = &self.state.best {
+                parameters.copy_from_slice(best);
+            }
+            self.state.moments.iter_mut().for_each(|m| m.fill(0.0));
+            self.state.factor *= 0.5;
+            self.state.runaways += 1;
+            self.state.step += 1;
+            if self.state.runaways > MOST_RUNAWAYS || self.state.best.is_none() {
+                self.end = Some(TerminationReason::SolverExit("the cost runs away at any rate".into()));
+            }
+        }
+        if problem.problem("stop_count", |p| Ok(p.stopped()))? {
+            self.end = Some(TerminationReason::Interrupt);
+        }
+        Ok((state.param(parameters).cost(cost), None))
+    }
+
+    fn terminate(&mut self, _state: &DescentState) -> TerminationStatus {
+        match &self.end {
+            Some(reason) => TerminationStatus::Terminated(reason.clone()),
+            None => TerminationStatus::NotTerminated,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use argmin::core::{Executor, State};
+
+    /// A valley a thousand times longer than wide.
+    struct Valley {
+        at_step: u64,
+        wrong: f64,
+    }
+
+    impl Descent for Valley {
+        fn descend(&self, x: &[f32], step: u64, gradient: &mut [f32]) -> f64 {
+            let (a, b) = (f64::from(x[0]) - 1.0, f64::from(x[1]) + 0.5);
+            gradient.copy_from_slice(&[(2e3 * a) as f32, (2.0 * b) as f32]);
+            if step == self.at_step { self.wrong } else { 1e3 * a * a + b * b }
+        }
+    }
+
+    fn options() -> AdamOptions {
+        AdamOptions {
+            beta: [0.9, 0.99],
+            epsilon: 1e-8,
+            longest: None,
+            schedule: Schedule { warm_up: 10, half_life: f64::INFINITY, window: 50, plateau: 1e-9, faded: 1e-5 },
+            runaway: 1e5,
+        }
+    }
+
+    fn run(problem: Valley, rate: f64) -> (Vec<f32>, AdamState, Option<TerminationReason>) {
+        let groups = vec![Group { range: 0..2, rate, decay: 0.0, from_step: 0 }];
+        let solver = AdamW::new(options(), groups, 2, None);
+        let result = Executor::new(problem, solver)
+            .configure(|s: DescentState| s.param(vec![0.0, 0.0]).max_iters(20_000))
+            .timer(false)
+            .run()
+            .unwrap();
+        let reason = result.state.get_termination_reason().cloned();
+        let best = result.solver.best().unwrap().1.clone();
+        (best, result.solver.into_state(), reason)
+    }
+
+    /// The end is where rates have faded to 1e-5 of 0.05: half a millionth from the minimum in each parameter, and the best of every ten steps.
+    #[test]
+    fn ends_on_its_own_at_the_minimum() {
+        let (x, state, reason) = run(Valley { at_step: u64::MAX, wrong: 0.0 }, 0.05);
+        assert_eq!(reason, Some(TerminationReason::SolverConverged));
+        assert!((x[0] - 1.0).abs() < 1e-4 && (x[1] + 0.5).abs() < 1e-3, "{x:?}");
+        assert!(state.step < 20_000 && state.runaways == 0);
+    }
+
+    #[test]
+    fn goes_back_when_the_cost_runs_away() {
+        for wrong in [f64::NAN, 1e9, f64::INFINITY] {
+            let (x, state, reason) = run(Valley { at_step: 300, wrong }, 0.05);
+            assert_eq!(state.runaways, 1);
+            assert_eq!(reason, Some(TerminationReason::SolverConverged));
+            assert!((x[0] - 1.0).abs() < 1e-4 && (x[1] + 0.5).abs() < 1e-3, "{x:?}");
+        }
+    }
+
+    #[test]
+    fn gives_up_where_nothing_is_a_number() {
+        struct Nothing;
+        impl Descent for Nothing {
+            fn descend(&self, _: &[f32], _: u64, _: &mut [f32]) -> f64 {
+                f64::NAN
+            }
+        }
+        let groups = vec![Group { range: 0..1, rate: 0.1, decay: 0.0, from_step: 0 }];
+        let result = Executor::new(Nothing, AdamW::new(options(), groups, 1, None))
+            .configure(|s: DescentState| s.param(vec![0.0]).max_iters(100))
+            .timer(false)
+            .run()
+            .unwrap();
+        assert!(result.state.get_iter() <= 2);
+    }
+}

@@ -1,0 +1,280 @@
+//! Networks and what their trials share, as one flat vector to descend in.
+
+use super::adamw::{AdamOptions, AdamState, AdamW, Descent, DescentState, Group};
+use super::objective::{PoseGradient, Terms, Window, in_twists, shared_parameters};
+use crate::solve::levenberg::{Progress, StopFlag};
+use crate::solve::problem::{Parameters, Problem};
+use crate::trajectory::Pose;
+use crate::trajectory::mlp::{Batch, Mlp};
+use argmin::core::observers::{Observe, ObserverMode};
+use argmin::core::{Executor, KV, State, TerminationReason};
+use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+/// Frames drawn for one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MiniBatch {
+    /// How many in all.
+    pub frames: usize,
+    /// In stretches of so many neighbours, which third differences need.
+    pub stretch: usize,
+    /// Of the draw.
+    pub seed: u64,
+}
+
+/// Height of the rates of each kind of parameter, and when it begins to move.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Networks.
+    pub network: f64,
+    /// Decoupled weight decay of networks.
+    pub decay: f64,
+    /// Scale parameters.
+    pub scales: (f64, u64),
+    /// Marker offsets, metres.
+    pub offsets: (f64, u64),
+    /// Twists of cameras, radians and metres.
+    pub cameras: (f64, u64),
+}
+
+/// The objective of networks for all trials of a problem. The flat vector: each network's parameters, then the columns of the problem's border.
+pub struct Networks<'a> {
+    problem: &'a Problem,
+    mlps: &'a [Mlp],
+    terms: Terms,
+    mini_batch: Option<MiniBatch>,
+    /// All frames of each trial, made ready.
+    whole: Vec<Batch>,
+    frames: usize,
+}
+
+impl<'a> Networks<'a> {
+    /// Over all frames in each step, or mini-batches of them.
+    pub fn new(problem: &'a Problem, mlps: &'a [Mlp], terms: Terms, mini_batch: Option<MiniBatch>) -> Self {
+        let frames = problem.trials.iter().map(|t| t.times.len()).sum();
+        let mini_batch = mini_batch.filter(|m| m.frames < frames);
+        let whole = match mini_batch {
+            None => mlps.iter().zip(&problem.trials).map(|(m, t)| m.batch(&t.times)).collect(),
+            Some(_) => Vec::new(),
+        };
+        Self { problem, mlps, terms, mini_batch, whole, frames }
+    }
+
+    /// Length of the flat vector.
+    pub fn parameters(&self) -> usize {
+        self.shared().end
+    }
+
+    /// Where trial `i`'s network lies.
+    pub fn network(&self, i: usize) -> Range<usize> {
+        let start: usize = self.mlps[..i].iter().map(|m| m.parameters().len()).sum();
+        start..start + self.mlps[i].parameters().len()
+    }
+
+    /// Where what trials share lies.
+    pub fn shared(&self) -> Range<usize> {
+        let start: usize = self.mlps.iter().map(|m| m.parameters().len()).sum();
+        start..start + self.problem.border().columns
+    }
+
+    /// The groups of the vector that have rates of their own.
+    pub fn groups(&self, rates: &Rates) -> Vec<Group> {
+        let border = self.problem.border();
+        let shared = self.shared().start;
+        let mut groups = vec![Group { range: 0..shared, rate: rates.network, decay: rates.decay, from_step: 0 }];
+        let mut add = |range: Range<usize>, (rate, from_step): (f64, u64)| {
+            groups.push(Group { range: shared + range.start..shared + range.end, rate, decay: 0.0, from_step });
+        };
+        if let Some(s) = border.scales {
+            add(s..s + self.problem.groups(), rates.scales);
+        }
+        for o in border.offsets.iter().flatten() {
+            add(*o..o + 3, rates.offsets);
+        }
+        for c in border.cameras.iter().flatten() {
+            add(*c..c + 6, rates.cameras);
+        }
+        groups
+    }
+
+    /// The flat vector of the networks as they are and shared parameters at `shared`.
+    pub fn flatten(&self, shared: &[f64]) -> Vec<f32> {
+        let networks = self.mlps.iter().flat_map(|m| m.parameters().iter().copied());
+        networks.chain(shared.iter().map(|&x| x as f32)).collect()
+    }
+
+    /// What trials share, at a flat vector.
+    pub fn shared_of(&self, parameters: &[f32]) -> Parameters {
+        let x: Vec<f64> = parameters[self.shared()].iter().map(|&x| x.into()).collect();
+        shared_parameters(self.problem, &x)
+    }
+
+    /// Poses of all frames of all trials.
+    pub fn poses(&self, parameters: &[f32]) -> Vec<Vec<Pose>> {
+        let of_trial = |(i, mlp): (usize, &Mlp)| {
+            let times = &self.problem.trials[i].times;
+            let mut poses = vec![self.problem.layout.default_pose(); times.len()];
+            mlp.record(&parameters[self.network(i)], &mlp.batch(times)).poses(mlp, &mut poses);
+            poses
+        };
+        self.mlps.iter().enumerate().map(of_trial).collect()
+    }
+
+    /// The windows of a step and the weight that makes their cost one of all frames.
+    fn windows(&self, step: u64) -> (Vec<Window>, f64) {
+        let lengths = self.problem.trials.iter().map(|t| t.times.len());
+        let Some(mini) = self.mini_batch else {
+            let whole = lengths.enumerate().filter(|(_, n)| *n > 0);
+            return (whole.map(|(trial, n)| Window { trial, frames: 0..n }).collect(), 1.0);
+        };
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(mini.seed);
+        rng.set_stream(step);
+        let lengths: Vec<usize> = lengths.collect();
+        let mut windows: Vec<Window> = Vec::new();
+        let mut drawn = 0;
+        while drawn < mini.frames {
+            // Every frame as likely as any other, but for a stretch's length at the ends of trials.
+            let mut at = rng.random_range(0..self.frames);
+            let mut trial = 0;
+            while at >= lengths[trial] {
+                at -= lengths[trial];
+                trial += 1;
+            }
+            let start = at.min(lengths[trial].saturating_sub(mini.stretch));
+            let end = (start + mini.stretch).min(lengths[trial]);
+            drawn += end - start;
+            windows.push(Window { trial, frames: start..end });
+        }
+        (windows, self.frames as f64 / drawn as f64)
+    }
+}
+
+impl Descent for Networks<'_> {
+    fn descend(&self, parameters: &[f32], step: u64, gradient: &mut [f32]) -> f64 {
+        let (windows, weight) = self.windows(step);
+        let mut records = Vec::with_capacity(windows.len());
+        let mut poses = Vec::with_capacity(windows.len());
+        for window in &windows {
+            let (i, mlp) = (window.trial, &self.mlps[window.trial]);
+            let record = match self.whole.get(i) {
+                Some(batch) => mlp.record(&parameters[self.network(i)], batch),
+                None => {
+                    let times = &self.problem.trials[i].times[window.frames.clone()];
+                    mlp.record(&parameters[self.network(i)], &mlp.batch(times))
+                }
+            };
+            let mut of_window = vec![self.problem.layout.default_pose(); window.frames.len()];
+            record.poses(mlp, &mut of_window);
+            records.push(record);
+            poses.push(of_window);
+        }
+        let x: Vec<f64> = parameters[self.shared()].iter().map(|&x| x.into()).collect();
+        let mut found = PoseGradient::default();
+        let shared = shared_parameters(self.problem, &x);
+        let cost = self.problem.cost_of_poses(&windows, &poses, &shared, self.terms, weight, &mut found);
+        in_twists(self.problem, &x, &mut found.shared);
+        for ((window, record), pose_gradient) in windows.iter().zip(records).zip(&found.poses) {
+            let (i, mlp) = (window.trial, &self.mlps[window.trial]);
+            record.pull_back(mlp, pose_gradient, &mut gradient[self.network(i)]);
+        }
+        gradient[self.shared()].iter_mut().zip(&found.shared).for_each(|(a, b)| *a = *b as f32);
+        cost
+    }
+}
+
+/// How a descent ended.
+#[derive(Debug, Clone)]
+pub struct Descended {
+    /// Where it came to: what the next run goes on from.
+    pub last: Vec<f32>,
+    /// The best parameters seen.
+    pub best: Vec<f32>,
+    /// Their cost.
+    pub cost: f64,
+    /// Steps taken in this run.
+    pub steps: u64,
+    /// Whether rates had faded: there is nothing left to gain.
+    pub converged: bool,
+    /// Whether the stop flag ended it.
+    pub interrupted: bool,
+    /// What the next run goes on from; empty after a quasi-Newton one.
+    pub state: Option<AdamState>,
+}
+
+/// Tells of steps, and asks argmin to stop by the flag.
+struct Report {
+    progress: Option<Progress>,
+}
+
+impl Observe<DescentState> for Report {
+    fn observe_iter(&mut self, state: &DescentState, _kv: &KV) -> Result<(), argmin::core::Error> {
+        if let Some(p) = &self.progress {
+            p(state.get_iter() + 1, state.get_cost());
+        }
+        Ok(())
+    }
+}
+
+/// A problem that is to stop when the flag is up.
+struct Stoppable<'a, D> {
+    inner: &'a D,
+    stop: Option<&'a StopFlag>,
+}
+
+impl<D: Descent> Descent for Stoppable<'_, D> {
+    fn descend(&self, parameters: &[f32], step: u64, gradient: &mut [f32]) -> f64 {
+        self.inner.descend(parameters, step, gradient)
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.is_some_and(|s| s.load(Ordering::Relaxed))
+    }
+}
+
+/// Up to `steps` steps of AdamW from `start`, or from where `state` was left.
+pub fn adam(
+    objective: &impl Descent,
+    start: Vec<f32>,
+    groups: Vec<Group>,
+    options: &AdamOptions,
+    state: Option<AdamState>,
+    steps: u64,
+    (progress, stop): (Option<Progress>, Option<&StopFlag>),
+) -> Descended {
+    let solver = AdamW::new(options.clone(), groups, start.len(), state);
+    let problem = Stoppable { inner: objective, stop };
+    let run = Executor::new(problem, solver)
+        .configure(|s: DescentState| s.param(start.clone()).max_iters(steps))
+        .timer(false)
+        .add_observer(Report { progress }, ObserverMode::Always)
+        .run();
+    match run {
+        Ok(mut result) => {
+            let reason = result.state.get_termination_reason().cloned();
+            let steps = result.state.get_iter();
+            let last = result.state.take_param().unwrap_or_else(|| start.clone());
+            let (best, cost) = result.solver.better(&last, objective);
+            Descended {
+                last,
+                best,
+                cost,
+                steps,
+                converged: reason == Some(TerminationReason::SolverConverged),
+                interrupted: reason == Some(TerminationReason::Interrupt),
+                state: Some(result.solver.into_state()),
+            }
+        }
+        // The solver's own errors say only that it was used without parameters.
+        Err(_) => Descended {
+            last: start.clone(),
+            best: start,
+            cost: f64::NAN,
+            steps: 0,
+            converged: false,
+            interrupted: false,
+            state: None,
+        },
+    }
+}

@@ -1,0 +1,235 @@
+//! Fits whose trajectories are networks: against truth, against the B-spline, and through interruptions.
+
+mod common;
+
+use common::shared;
+use kinefit::fit::{FitOptions, NetworkOptions, Objective, Optimizer, SessionFit, Status, TrajectoryKind, fit_session};
+use kinefit::fit::{default_scale_groups, default_skeleton};
+use kinefit::quality::evaluate;
+use kinefit::session::{self, ReadOptions};
+use kinefit::skeleton::{ScaleGroups, read_model};
+use kinefit::synthetic::{Synthetic, SyntheticOptions, Truth, generate};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Somebody who walks before four cameras.
+fn walk(frames: usize) -> Synthetic {
+    let skeleton = default_skeleton().unwrap();
+    let groups = default_scale_groups(&skeleton).unwrap();
+    generate(&skeleton, &groups, &SyntheticOptions { frames, cameras: 4, ..Default::default() }).unwrap()
+}
+
+fn mlp(options: NetworkOptions) -> FitOptions {
+    FitOptions { trajectory: TrajectoryKind::Mlp(Box::new(options)), ..FitOptions::default() }
+}
+
+/// Few steps, for what does not depend on where they lead.
+fn short(steps: u64) -> NetworkOptions {
+    NetworkOptions { max_steps: steps, round: 20, ..NetworkOptions::default() }
+}
+
+fn median(fit: &SessionFit) -> f64 {
+    fit.trials[0].reprojection.all.median_px
+}
+
+fn fit(made: &Synthetic, options: &FitOptions) -> SessionFit {
+    fit_session(&made.session, options).unwrap()
+}
+
+/// The bounds asked for: 3 % of reprojection, 0.2° of joint error without constant parts, from a random start.
+#[test]
+fn finds_the_optimum_of_the_bspline_from_a_random_start() {
+    let made = walk(40);
+    let bspline = fit(&made, &FitOptions::default());
+    let network = fit(&made, &mlp(NetworkOptions::default()));
+    assert_eq!(network.status, Status::Converged, "{}", network.reason);
+    compare(&made.truth, &bspline, &network);
+    // Of another start, too.
+    let other = fit(&made, &mlp(NetworkOptions { seed: 5, ..NetworkOptions::default() }));
+    compare(&made.truth, &bspline, &other);
+    assert!(network.trials[0].network.is_some() && bspline.trials[0].network.is_none());
+}
+
+fn compare(truth: &Truth, bspline: &SessionFit, network: &SessionFit) {
+    let ratio = median(network) / median(bspline);
+    let joints = |fit: &SessionFit| evaluate(truth, &fit.fitted_data()).unwrap().trials[0].joints.bias_free;
+    let (ours, theirs) = (joints(network), joints(bspline));
+    eprintln!(
+        "reprojection {ratio:.4} of the B-spline's; joints {ours:.2}° against {theirs:.2}°; {} steps",
+        network.iterations
+    );
+    assert!((0.97..1.03).contains(&ratio), "{ratio}");
+    assert!((ours - theirs).abs() < 0.2, "{ours} {theirs}");
+    // Deviations are there, taken from the B-spline nearest to the network.
+    assert!(network.trials[0].q_sd[3].iter().flatten().count() > 20);
+}
+
+#[test]
+fn the_quasi_newton_method_comes_close() {
+    let made = walk(20);
+    let bspline = fit(&made, &FitOptions::default());
+    let options = NetworkOptions { optimizer: Optimizer::Lbfgs, max_steps: 3000, ..NetworkOptions::default() };
+    let network = fit(&made, &mlp(options));
+    let ratio = median(&network) / median(&bspline);
+    eprintln!("L-BFGS: {ratio:.4} of the B-spline's reprojection in {} steps", network.iterations);
+    assert!(ratio < 1.1, "{ratio}");
+}
+
+#[test]
+fn a_warm_start_begins_where_the_bspline_ended() {
+    let made = walk(24);
+    let bspline = fit(&made, &FitOptions::default());
+    let network = fit(&made, &mlp(NetworkOptions { warm_start: true, max_steps: 400, ..NetworkOptions::default() }));
+    let ratio = median(&network) / median(&bspline);
+    assert!((0.95..1.05).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn batches_of_frames_lead_there_too() {
+    let made = walk(60);
+    let bspline = fit(&made, &FitOptions::default());
+    let batch = kinefit::solve::first_order::MiniBatch { frames: 24, stretch: 12, seed: 1 };
+    let network = fit(&made, &mlp(NetworkOptions { mini_batch: Some(batch), ..NetworkOptions::default() }));
+    let ratio = median(&network) / median(&bspline);
+    eprintln!("batches: {ratio:.4} of the B-spline's reprojection in {} steps", network.iterations);
+    assert!(ratio < 1.05, "{ratio}");
+}
+
+/// Interrupted in the middle of a round and at the end of one, gone on from the checkpoint: the bits of a fit that was left alone. At one thread as at two.
+#[test]
+fn an_interrupted_fit_ends_in_the_same_bits() {
+    let made = walk(12);
+    let run = |threads: usize, options: FitOptions| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| fit(&made, &options))
+    };
+    let whole = run(2, mlp(short(90)));
+    assert_eq!(bits(&run(1, mlp(short(90)))), bits(&whole), "one thread");
+    for stop_at in [33u64, 40] {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let (keep, flag, seen) = (kept.clone(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let raised = flag.clone();
+        let first = run(
+            2,
+            FitOptions {
+                checkpoint: Some(Arc::new(move |bytes: &[u8]| *keep.lock().unwrap() = bytes.to_vec())),
+                stop: Some(flag),
+                // Told of every tenth step: the flag is up from the first after `stop_at`.
+                progress: Some(Arc::new(move |_, _, _| {
+                    if seen.fetch_add(1, Ordering::Relaxed) * 10 > stop_at {
+                        raised.store(true, Ordering::Relaxed);
+                    }
+                })),
+                ..mlp(short(90))
+            },
+        );
+        assert_eq!(first.status, Status::Usable, "{}", first.reason);
+        assert!(first.iterations < 90, "{}", first.iterations);
+        let resume = Some(Arc::new(kept.lock().unwrap().clone()));
+        let second = run(2, FitOptions { resume: resume.clone(), ..mlp(short(90)) });
+        assert_eq!(first.iterations + second.iterations, 90);
+        assert_eq!(bits(&second), bits(&whole), "stopped after {}", first.iterations);
+        // Another fit's checkpoint is none.
+        let other = NetworkOptions { seed: 9, ..short(90) };
+        let error = fit_session(&made.session, &FitOptions { resume, ..mlp(other) }).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("other options"), "{error}");
+    }
+}
+
+fn bits(fit: &SessionFit) -> Vec<u64> {
+    let poses = fit.trials[0].q.iter().flatten();
+    poses.chain(fit.scales.0.iter().flatten()).map(|x| x.to_bits()).collect()
+}
+
+/// A rate at which nothing converges ends in numbers, and the best that was seen.
+#[test]
+fn a_rate_that_is_far_too_high_is_survived() {
+    let made = walk(12);
+    let mut options = short(300);
+    options.rates.network = 0.9;
+    options.rates.cameras = (0.9, 0);
+    options.adam.longest = None;
+    options.adam.runaway = 1e4;
+    match fit_session(&made.session, &mlp(options)) {
+        Ok(fit) => assert!(fit.trials[0].q.iter().flatten().all(|q| q.is_finite())),
+        Err(error) => assert_eq!(error.exit_code(), 1, "{error}"),
+    }
+}
+
+#[test]
+fn a_trial_of_three_frames_is_too_short() {
+    let error = fit_session(&walk(3).session, &mlp(short(10))).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("has 3 frames") && error.contains("--trajectory bspline"), "{error}");
+}
+
+/// The published objective has no priors: no deviations, and what nothing holds drifts; but it goes down.
+#[test]
+fn the_published_conditions_run() {
+    let made = walk(12);
+    let layers = vec![16, 16, 16, 16];
+    let published = NetworkOptions::published();
+    let architecture = kinefit::trajectory::mlp::Architecture { layers, ..published.architecture.clone() };
+    let fit = fit(&made, &mlp(NetworkOptions { architecture, max_steps: 60, ..published }));
+    assert_eq!(NetworkOptions::published().objective, Objective::Published);
+    assert!(fit.trials[0].q_sd.iter().flatten().all(Option::is_none));
+    let (first, last) = (fit.cost_history[0], fit.cost_history[59]);
+    assert!(last < first, "{first} {last}");
+}
+
+fn command(arguments: &[&str]) -> (Option<i32>, String) {
+    let done = Command::new(env!("CARGO_BIN_EXE_kinefit")).args(arguments).output().unwrap();
+    (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+#[test]
+fn the_command_fits_networks() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let (session, out) = (folder("session"), folder("out"));
+    assert_eq!(command(&["synth", "--out", &session, "--frames", "12"]).0, Some(0));
+    let fit = ["fit", &session, "--out", &out];
+    let with = |more: &[&str]| command(&fit.iter().copied().chain(more.iter().copied()).collect::<Vec<_>>());
+    let (code, error) = with(&["--network", "medium"]);
+    assert!(code == Some(2) && error.contains("--trajectory mlp"), "{error}");
+    let (code, error) = with(&["--trajectory", "mlp", "--network", "huge"]);
+    assert!(code == Some(2) && error.contains("small, medium, large"), "{error}");
+    let (code, error) = with(&["--trajectory", "mlp", "--resume"]);
+    assert!(code == Some(2) && error.contains("nothing to go on from"), "{error}");
+    let (code, error) = with(&["--trajectory", "mlp", "--network", "16", "--steps", "50"]);
+    assert_eq!(code, Some(0), "{error}");
+    let written = |name: &str| PathBuf::from(&out).join(name).is_file();
+    let stem = std::fs::read_dir(&out).unwrap().filter_map(|e| e.unwrap().file_name().into_string().ok());
+    let networks: Vec<String> = stem.filter(|n| n.ends_with(".safetensors")).collect();
+    assert_eq!(networks.len(), 2, "a network and the checkpoint: {networks:?}");
+    assert!(written("report.html") && written("model.osim") && written("checkpoint.safetensors"));
+    let (code, error) = with(&["--trajectory", "mlp", "--network", "16", "--steps", "80", "--resume"]);
+    assert_eq!(code, Some(0), "{error}");
+    let outcome: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(Path::new(&out).join("outcome.json")).unwrap()).unwrap();
+    assert_eq!(outcome["iterations"], 30);
+    let (code, error) = with(&["--trajectory", "mlp", "--network", "17", "--steps", "80", "--resume"]);
+    assert!(code == Some(2) && error.contains("other options"), "{error}");
+}
+
+#[test]
+fn recordings() {
+    let Some(folder) = shared("data/balancing") else { return };
+    let session = session::read(&folder, &ReadOptions::default()).unwrap();
+    let both = [FitOptions::default(), mlp(NetworkOptions::default())].map(|o| fit_session(&session, &o).unwrap());
+    let ratio = median(&both[1]) / median(&both[0]);
+    eprintln!("balancing: {ratio:.4} of the B-spline's reprojection, {:.1} s", both[1].timings.solve);
+    assert!((0.97..1.03).contains(&ratio), "{ratio}");
+
+    let Some(folder) = shared("data/synthetic_walk_T100") else { return };
+    let session = session::read(&folder, &ReadOptions::default()).unwrap();
+    let skeleton = read_model(&folder.join("humanoid_torque.xml")).unwrap();
+    let groups = ScaleGroups::read(&folder.join("scale_groups.json"), &skeleton).unwrap();
+    let with = |options: FitOptions| {
+        let options = FitOptions { skeleton: Some(skeleton.clone()), scale_groups: Some(groups.clone()), ..options };
+        fit_session(&session, &options).unwrap()
+    };
+    let (bspline, network) = (with(FitOptions::default()), with(mlp(NetworkOptions::default())));
+    compare(&Truth::read(&folder.join("truth.json")).unwrap(), &bspline, &network);
+}
