@@ -33,10 +33,16 @@ fn models_are_written_in_their_own_format_and_the_other() {
     let written = write_mjcf(&whole, &scales, &offsets).unwrap();
     moves_the_same(&whole, &scales, &offsets, &read_model_str("w.xml", &written).unwrap());
     let refused = write_osim(&whole, &scales, &offsets).unwrap_err().to_string();
-    assert!(refused.contains("by_axisangle") && refused.contains("different centres"), "{refused}");
+    assert!(
+        refused.contains("body.xml:") && refused.contains("by_axisangle") && refused.contains("different centres"),
+        "{refused}"
+    );
     let joints = read_model(&data("every_joint.osim")).unwrap();
     let refused = write_mjcf(&joints, &Scales::ones(&joints), &Offsets::zeros(&joints)).unwrap_err().to_string();
-    assert!(refused.contains("custom") && refused.contains("directly"), "{refused}");
+    assert!(
+        refused.contains("every_joint.osim:") && refused.contains("custom") && refused.contains("directly"),
+        "{refused}"
+    );
 }
 
 #[test]
