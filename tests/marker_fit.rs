@@ -3,6 +3,7 @@
 use kinefit::Result;
 use kinefit::fit::{FitOptions, MarkerFit, Status, default_skeleton, fit_markers};
 use kinefit::kinematics::{Frame, forward};
+use kinefit::report::{marker_trial_summary, subject_files};
 use kinefit::session::markers::{self, MarkerTrial};
 use kinefit::skeleton::{Offsets, Scales, Skeleton, read_model};
 use nalgebra::Vector3;
@@ -189,6 +190,7 @@ fn truth(seed: u64, frames: usize) -> Truth {
         q_all.push(q);
     }
     let trial = MarkerTrial {
+        label: "walks/made.trc".into(),
         names: skeleton.markers.iter().map(|m| m.name.clone()).collect(),
         rate_hz: RATE_HZ,
         first_frame: 1,
@@ -215,6 +217,27 @@ fn a_made_up_subject_is_found_with_its_deviations() {
         // Long bones only: a short one is known to millimetres, not to percents.
         assert!(length < 0.1 || (found / length - 1.0).abs() < 0.02, "{name}: {found} m instead of {length}");
     }
+    // Sizes: those of a body along its axes, each the sum of several parameters.
+    let sizes = |s: &[[f64; 3]]| s.iter().skip(1).flatten().copied().collect::<Vec<f64>>();
+    let (found, sd, true_sizes) =
+        (sizes(&fit.scales.0), sizes(fit.scales_sd.as_ref().unwrap()), sizes(&truth.scales.0));
+    let off: Vec<f64> = found.iter().zip(&sd).zip(&true_sizes).map(|((f, sd), t)| ((f - t) / sd).abs()).collect();
+    let within = off.iter().filter(|z| **z < 2.0).count() as f64 / off.len() as f64;
+    eprintln!("sizes: {:.1} % within two deviations of {:.4} (median)", 100.0 * within, median(&sd));
+    // 95 % expected, of some thirty independent ones (left as right): four of their deviations below.
+    assert!(within > 0.79, "{within}");
+    // The factor of a group of one body and axis is that body's along it, and so is its deviation; the body's other groups are coarser.
+    let mut alone = 0;
+    for group in fit.scale_groups.iter().filter(|g| g.bodies.len() == 1) {
+        let body = fit.skeleton.body(&group.bodies[0]).unwrap().index();
+        for (factor, sd) in fit.scales.0[body].iter().zip(&fit.scales_sd.as_ref().unwrap()[body]) {
+            if (factor - group.factor).abs() < 1e-12 {
+                assert!((sd - group.sd).abs() < 1e-12, "{group:?}: {sd}");
+                alone += 1;
+            }
+        }
+    }
+    assert!(alone > 0);
     let (mut inside, mut all) = (0.0, 0.0);
     for ((q, sd), true_q) in fit.trials[0].fit.q.iter().zip(&fit.trials[0].q_sd).zip(&truth.q) {
         for ((q, sd), t) in q.iter().zip(sd).zip(true_q) {
@@ -231,6 +254,57 @@ fn a_made_up_subject_is_found_with_its_deviations() {
         100.0 * inside / all,
         fit.autocorrelation_frames
     );
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+/// What is said of the subject: deviations of sizes, and offsets of fixed markers and of others where the model tells them apart.
+#[test]
+fn figures_of_a_subject_tell_fixed_markers_from_others() {
+    let mut truth = truth(9, 12);
+    let alike = fit_one(&truth.trial, &truth.skeleton, &subject_too()).unwrap();
+    let (subject, _) = subject_files(&alike);
+    assert_eq!((subject.offsets_fixed, subject.offsets_free), (None, None));
+    for (i, marker) in truth.skeleton.markers.iter_mut().enumerate() {
+        marker.fixed = i % 3 == 0;
+    }
+    let fit = fit_one(&truth.trial, &truth.skeleton, &subject_too()).unwrap();
+    let (subject, files) = subject_files(&fit);
+    let (fixed, free) = (subject.offsets_fixed.unwrap(), subject.offsets_free.unwrap());
+    assert_eq!(
+        (fixed.markers, fixed.markers + free.markers),
+        (fit.offset_fits.len().div_ceil(3), fit.offset_fits.len())
+    );
+    for (figures, is_fixed) in [(&fixed, true), (&free, false)] {
+        let own = || fit.offset_fits.iter().filter(|o| truth.skeleton.markers[o.marker.index()].fixed == is_fixed);
+        let largest = own().max_by(|a, b| a.offset.norm().total_cmp(&b.offset.norm())).unwrap();
+        assert_eq!(figures.largest, largest.name);
+        assert!((figures.largest_mm.unwrap() - 1e3 * largest.offset.norm()).abs() < 1e-9);
+        assert!((figures.rms_mm.unwrap() - 1e3 * rms_length(own().map(|o| &o.offset))).abs() < 1e-9);
+    }
+    let json = files.iter().find(|f| f.name == "subject.json").unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json.content).unwrap();
+    let femur = fit.skeleton.body("femur_r").unwrap().index();
+    for (part, expected) in
+        [("body_scales", fit.scales.0[femur]), ("body_scales_sd", fit.scales_sd.as_ref().unwrap()[femur])]
+    {
+        for (found, expected) in json[part]["femur_r"].as_array().unwrap().iter().zip(expected) {
+            assert!((found.as_f64().unwrap() - expected).abs() < 1e-12, "{part}");
+            assert!(expected > 0.0, "{part}");
+        }
+    }
+    let summary = marker_trial_summary(&fit, &fit.trials[0], &truth.trial);
+    assert_eq!(summary.autocorrelation_frames, Some(fit.autocorrelation_frames));
+    // Sizes that were held, and deviations that were not asked for.
+    let held = FitOptions { covariance: false, ..FitOptions::for_markers() };
+    let (subject, _) = subject_files(&fit_one(&truth.trial, &truth.skeleton, &held).unwrap());
+    assert_eq!(subject.body_scales_sd["femur_r"], [None; 3]);
+    let held = fit_one(&truth.trial, &truth.skeleton, &FitOptions::for_markers()).unwrap();
+    assert_eq!(subject_files(&held).0.body_scales_sd["femur_r"], [Some(0.0); 3]);
 }
 
 #[test]
@@ -289,10 +363,10 @@ fn what_cannot_be_fitted_says_why() {
     let mut trial = truth.trial.clone();
     trial.positions.iter_mut().enumerate().for_each(|(i, p)| *p = p.filter(|_| i % trial.names.len() < 3));
     let error = fit_one(&trial, &truth.skeleton, &subject_too()).unwrap_err().to_string();
-    assert!(error.contains("in no frame are 4 markers"), "{error}");
+    assert!(error.starts_with("walks/made.trc: in no frame are 4 markers"), "{error}");
     trial.names.iter_mut().enumerate().for_each(|(i, n)| *n = format!("m{i}"));
     let error = fit_one(&trial, &truth.skeleton, &subject_too()).unwrap_err().to_string();
-    assert!(error.contains("0 of the trial's"), "{error}");
+    assert!(error.starts_with("walks/made.trc: 0 of the trial's"), "{error}");
 }
 
 /// What is no subject's body is never called converged: metres taken for millimetres, a mirrored trial, another unit without sizes to make up for it.

@@ -4,7 +4,7 @@ use super::exchanged::{Exchange, find_exchanged};
 use super::initialise::initialise;
 use super::inverse_kinematics::{FollowedMarkers, followed_markers};
 use super::marker_problem::{build, coordinate_tasks, grid, samples, trial_problem, unheard_tasks};
-use super::result::{Kinematics, offset_fits, poses, scale_fits};
+use super::result::{Kinematics, body_scale_deviations, offset_fits, poses, scale_fits};
 use super::run::Run;
 use super::{FitOptions, IkFit, IkFrame, OffsetFit, ScaleFit, Stage, Status};
 use crate::error::Result;
@@ -49,6 +49,8 @@ pub struct MarkerFit {
     pub skeleton: Skeleton,
     /// Scale factors of every body.
     pub scales: Scales,
+    /// Standard deviations of the factors, `[body][axis]`; `None` where none were computed. Factors of the same groups err alike.
+    pub scales_sd: Option<Vec<[f64; 3]>>,
     /// Offsets of every marker, metres, in its body's frame; 0 for markers never seen.
     pub offsets: Offsets,
     /// The scale parameters behind `scales`; empty where the model kept its size.
@@ -158,7 +160,9 @@ pub fn fit_markers(
     problem.priors.offset_sd.iter_mut().for_each(|sd| *sd *= share);
     let mut warnings: Vec<String> = unheard_tasks(&problem, tasks);
     let deviations = match options.covariance && !run.interrupted {
-        true => uncertainty(&problem, &parameters).map_err(|e| warnings.push(no_deviations(&problem, &e))).ok(),
+        true => {
+            uncertainty(&problem, &parameters).map_err(|e| warnings.push(no_deviations(&problem, &trials, &e))).ok()
+        }
         false => None,
     };
     let fitted: Vec<MarkerTrialFit> = (0..trials.len())
@@ -175,6 +179,7 @@ pub fn fit_markers(
         warnings,
         scales: problem.all_scales(&parameters),
         offsets: problem.all_offsets(&parameters),
+        scales_sd: deviations.as_ref().map(|u| body_scale_deviations(&problem, u)),
         scale_groups: scales_found(&problem, &parameters, deviations.as_ref()),
         offset_fits: offset_fits(&problem, &parameters, deviations.as_ref()),
         noise: problem.markers.iter().copied().zip(problem.hyper.point_sigma.iter().copied()).collect(),
@@ -222,14 +227,14 @@ fn verdict(
 }
 
 /// Why there are no standard deviations.
-fn no_deviations(problem: &Problem, at: &NonPositivePivot) -> String {
+fn no_deviations(problem: &Problem, trials: &[MarkerTrial], at: &NonPositivePivot) -> String {
     let dofs = problem.layout.dofs();
     match at.place {
         Part::Band(trial) => {
             let name = &problem.mechanism.skeleton().coordinates[problem.layout.coordinates[at.index % dofs]].name;
             format!(
-                "There are no standard deviations: in trial {} nothing holds the coordinate `{name}` for some time, because no marker tells it there. Do not rely on it in such gaps.",
-                trial + 1
+                "There are no standard deviations: in {} nothing holds the coordinate `{name}` for some time, because no marker tells it there. Do not rely on it in such gaps.",
+                trials[trial].label
             )
         }
         Part::Border => {
