@@ -342,6 +342,57 @@ fn exchanged_names_and_gaps_do_no_harm() {
     assert!(fit.trials[0].fit.q.iter().flatten().all(|q| q.is_finite()));
 }
 
+/// Exchanged throughout, or for so long that offsets follow the wrong names; between segments; and twice.
+#[test]
+fn names_exchanged_for_most_of_a_trial_or_between_segments_are_found() {
+    let clean = truth(12, 60);
+    let n = clean.trial.names.len();
+    let column = |name: &str| clean.trial.names.iter().position(|m| m == name).unwrap();
+    let same_body = ["sternum", "upperback"];
+    let left_right = ["LKnee", "RKnee"];
+    for (what, pair, frames, options) in [
+        ("throughout", same_body, 0..60, subject_too()),
+        ("for most of it", same_body, 0..50, subject_too()),
+        ("sizes only", same_body, 0..60, FitOptions { scales: true, ..FitOptions::for_markers() }),
+        ("left for right", left_right, 20..35, subject_too()),
+        ("left for right, sizes only", left_right, 20..35, FitOptions { scales: true, ..FitOptions::for_markers() }),
+    ] {
+        let mut trial = clean.trial.clone();
+        let [a, b] = pair.map(column);
+        frames.clone().for_each(|f| trial.positions.swap(f * n + a, f * n + b));
+        let fit = fit_one(&trial, &clean.skeleton, &FitOptions { covariance: false, ..options }).unwrap();
+        let found: Vec<_> = fit.trials[0].exchanged.iter().map(|e| (e.columns, e.frames.clone())).collect();
+        eprintln!("{what}: {found:?}, {:.2} mm", 1e3 * rms(&fit, &[]));
+        assert_eq!(found, [([a.min(b), a.max(b)], frames)], "{what}");
+        assert!(rms(&fit, &[]) < 1.05 * 3f64.sqrt() * NOISE, "{what}: {}", rms(&fit, &[]));
+    }
+}
+
+/// Nothing is exchanged in these, whatever is free; in Subject4's walk what is known to be, and nothing else.
+#[test]
+fn names_that_are_right_are_left_alone() {
+    let Some(trials) = shared() else { return };
+    let data = trials.parent().unwrap();
+    for (model, markers, expected) in [
+        ("models/rajagopal_subject_walk_scaled_v40500.osim", "rajagopal_walk/markers_walk.trc", 0),
+        ("models/gait2354_subject01_scaled_v20303.osim", "core_gait2354/subject01_synthetic_marker_data.trc", 0),
+        ("models/gait2354_subject01_scaled_v20303.osim", "core_gait2354/subject01_static.trc", 0),
+        ("trials/arnold_synthetic_subject01/generic_stripped.osim", "arnold_synthetic_subject01/markers.trc", 0),
+        ("trials/subject4/generic_stripped.osim", "subject4/walking1.trc", 1),
+        ("trials/subject4/manually_scaled_stripped.osim", "subject4/walking1.trc", 1),
+    ] {
+        let skeleton = read_model(&data.join(model)).unwrap();
+        let trial = markers::read(&trials.join(markers)).unwrap();
+        for (scales, offsets) in [(true, true), (true, false)] {
+            let options = FitOptions { scales, offsets, covariance: false, ..FitOptions::for_markers() };
+            let fit = fit_one(&trial, &skeleton, &options).unwrap();
+            let found: Vec<_> = fit.trials[0].exchanged.iter().map(|e| (&e.names, e.frames.clone())).collect();
+            eprintln!("{markers}, scales {scales}, offsets {offsets}: {found:?}");
+            assert!(found.len() <= expected, "{markers}: {found:?}");
+        }
+    }
+}
+
 /// What a static trial and a motion have in common is fitted once; the same whichever comes first.
 #[test]
 fn trials_share_the_subject_in_any_order() {

@@ -124,10 +124,16 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
                 "In the trial {name}, hardly any marker was seen from {from:.3} to {to:.3} s; what is written there is filled in: do not measure there."
             ));
         }
+        let times = &named.trial.times;
         for e in &summary.exchanged {
+            let [a, b] = &e.markers;
+            let whole = times.len() > 1 && times.first() == Some(&e.from_s) && times.last() == Some(&e.to_s);
+            let (when, mend) = match whole {
+                true => ("throughout".into(), "Mend the file, or the model if it has them the wrong way round."),
+                false => (format!("from {:.3} to {:.3} s", e.from_s, e.to_s), "Mend the file."),
+            };
             console.warn(&format!(
-                "In the trial {name}, {} and {} bear each other's name from {:.3} to {:.3} s; they were used as exchanged. Mend the file.",
-                e.markers[0], e.markers[1], e.from_s, e.to_s
+                "In the trial {name}, {a} and {b} bear each other's name {when}; they were used as exchanged. {mend}"
             ));
         }
     }

@@ -1,6 +1,6 @@
 //! A subject and its motion from 3-D markers, all frames and trials at once: the fit of a session with points in the place of pixels.
 
-use super::exchanged::{Exchange, find_exchanged};
+use super::exchanged::{Exchange, mend_names};
 use super::initialise::initialise;
 use super::inverse_kinematics::{FollowedMarkers, followed_markers};
 use super::marker_problem::{build, coordinate_tasks, grid, samples, trial_problem, unheard_tasks};
@@ -16,8 +16,8 @@ use crate::session::markers::MarkerTrial;
 use crate::session::tasks::IkTasks;
 use crate::skeleton::{MarkerId, Offsets, Scales, Skeleton};
 use crate::solve::{
-    EvidenceOptions, Parameters, Priors, Problem, Uncertainty, offset_sd, uncertainty, update_point_noise,
-    update_smoothness,
+    EvidenceOptions, Parameters, Priors, Problem, TrialProblem, Uncertainty, offset_sd, uncertainty,
+    update_point_noise, update_smoothness,
 };
 use nalgebra::Vector3;
 
@@ -122,12 +122,8 @@ pub fn fit_markers(
     // Names that do not belong where they stand are put right.
     let pooling = if tasks.is_some() { f64::INFINITY } else { NOISE_POOLING };
     update_point_noise(&mut problem, &outcome.parameters, pooling);
-    for (i, trial) in trials.iter_mut().enumerate() {
-        let kinematics = poses(&problem, skeleton, &outcome.parameters, None, i);
-        exchanged[i] = find_exchanged(trial, &followed[i], &problem, &kinematics.markers);
-        exchanged[i].iter().for_each(|e| e.mend(trial));
-        problem.trials[i] = trial_problem(trial, &followed[i], &problem.markers);
-    }
+    mend_names(&mut trials, &followed, &problem, skeleton, &mut outcome.parameters, &mut exchanged);
+    problem.trials = retold(&trials, &followed, &problem);
     problem.hyper.point_loss = options.loss;
 
     let evidence = EvidenceOptions::default();
@@ -147,7 +143,13 @@ pub fn fit_markers(
         let settled = round == ROUNDS || change < SETTLED;
         let (iterations, decrement) = if settled { (options.max_iterations, CONVERGED) } else { (3, 0.1 * rough) };
         outcome = run.solve(&problem, outcome.parameters, iterations, decrement, outcome.damping);
-        if settled {
+        // Names that drew the model away from where it belongs until large errors counted less.
+        let again = round == 1
+            && mend_names(&mut trials, &followed, &problem, skeleton, &mut outcome.parameters, &mut exchanged);
+        if again {
+            problem.trials = retold(&trials, &followed, &problem);
+        }
+        if settled && !again {
             break;
         }
     }
@@ -188,6 +190,11 @@ pub fn fit_markers(
         iterations: run.iterations as usize,
         skeleton: skeleton.clone(),
     })
+}
+
+/// The trials once their names were mended, as the solver sees them.
+fn retold(trials: &[MarkerTrial], followed: &[FollowedMarkers], problem: &Problem) -> Vec<TrialProblem> {
+    trials.iter().zip(followed).map(|(t, f)| trial_problem(t, f, &problem.markers)).collect()
 }
 
 /// What the numbers deserve.
