@@ -16,8 +16,8 @@ use crate::session::markers::MarkerTrial;
 use crate::session::tasks::IkTasks;
 use crate::skeleton::{MarkerId, Offsets, Scales, Skeleton};
 use crate::solve::{
-    EvidenceOptions, Parameters, Priors, Problem, TrialProblem, Uncertainty, offset_sd, uncertainty,
-    update_point_noise, update_smoothness,
+    EvidenceOptions, Free, Observed, Parameters, Priors, Problem, TrialProblem, Uncertainty, observed, offset_sd,
+    uncertainty, update_point_noise, update_smoothness,
 };
 use nalgebra::Vector3;
 
@@ -135,8 +135,12 @@ pub fn fit_markers(
         let estimates = |problem: &Problem| [&problem.hyper.point_sigma[..], &problem.priors.offset_sd].concat();
         let before = estimates(&problem);
         update_point_noise(&mut problem, &outcome.parameters, pooling);
-        weigh_priors(&mut problem, &outcome.parameters, &believed);
-        update_smoothness(&mut problem, &outcome.parameters, &prior_smoothness, &evidence);
+        // Trajectories are told the same with and without what they share: one matrix for both estimates.
+        let told = told(&problem, &outcome.parameters);
+        weigh_priors(&mut problem, &outcome.parameters, told.as_ref(), &believed);
+        if let Some(told) = &told {
+            update_smoothness(&mut problem, &outcome.parameters, told, &prior_smoothness, &evidence);
+        }
         coordinate_tasks(&mut problem, tasks)?;
         let change = before.iter().zip(estimates(&problem)).map(|(a, b)| (b / a - 1.0).abs()).fold(0.0, f64::max);
         run.say(Stage::Subject, 0.3 + 0.6 * round as f64 / ROUNDS as f64);
@@ -156,7 +160,9 @@ pub fn fit_markers(
 
     run.say(Stage::Covariance, 0.9);
     let parameters = outcome.parameters;
-    weigh_priors(&mut problem, &parameters, &believed);
+    let last = if problem.free.offsets { told(&problem, &parameters) } else { None };
+    weigh_priors(&mut problem, &parameters, last.as_ref(), &believed);
+    drop(last);
     problem.priors.scales.clone_from(&believed.scales);
     let share = problem.hyper.autocorrelation_frames.sqrt();
     problem.priors.offset_sd.iter_mut().for_each(|sd| *sd *= share);
@@ -250,14 +256,21 @@ fn no_deviations(problem: &Problem, trials: &[MarkerTrial], at: &NonPositivePivo
     }
 }
 
+/// What the data tell, of shared parameters only where their spread is estimated.
+fn told(problem: &Problem, parameters: &Parameters) -> Option<Observed> {
+    let held = Free::nothing(problem.rig.len());
+    observed(problem, if problem.free.offsets { &problem.free } else { &held }, parameters)
+}
+
 /// Weighs what is believed of the body against data whose errors last: skin slides over bone and stays there for many frames, in which a thousand points say no more than a handful. The data that a
 /// size or a place on the body is told by count for 1/τ, or, the same, its priors for τ; the trajectory follows the data as they come.
-fn weigh_priors(problem: &mut Problem, parameters: &Parameters, believed: &Priors) {
+fn weigh_priors(problem: &mut Problem, parameters: &Parameters, told: Option<&Observed>, believed: &Priors) {
     let time = problem.point_autocorrelation_time(&problem.point_residuals(parameters));
     problem.hyper.autocorrelation_frames = time;
     let share = time.sqrt().recip();
     problem.priors.scales = believed.scales.iter().map(|(mean, sd)| (*mean, sd * share)).collect();
-    let sd = offset_sd(problem, parameters, &believed.offset_sd).unwrap_or_else(|| believed.offset_sd.clone());
+    let sd = told.and_then(|told| offset_sd(problem, parameters, told, &believed.offset_sd));
+    let sd = sd.unwrap_or_else(|| believed.offset_sd.clone());
     problem.priors.offset_sd = sd.iter().map(|sd| sd * share).collect();
 }
 
