@@ -357,6 +357,7 @@ fn trials() -> impl Strategy<Value = MarkerTrial> {
         let rate = prop::sample::select(vec![30.0, 60.0, 119.880_12, 250.0]);
         (names(count), prop::collection::vec(position, count * frames), up, rate).prop_map(
             move |(names, positions, up, rate_hz)| MarkerTrial {
+                label: "made".into(),
                 names,
                 rate_hz,
                 first_frame: i64::from(start) + 1,

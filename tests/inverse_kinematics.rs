@@ -173,6 +173,7 @@ fn known(frames: usize, seed: u64) -> (Skeleton, Vec<Vec<f64>>, MarkerTrial) {
         poses.push(q);
     }
     let trial = MarkerTrial {
+        label: "walks/made.trc".into(),
         names: skeleton.markers.iter().map(|m| m.name.clone()).collect(),
         rate_hz: 60.0,
         first_frame: 1,
@@ -288,6 +289,7 @@ fn bounds_do_not_end_a_descent_early() {
         forward(&skeleton, &scales, &offsets, &far, &[], &mut frame);
         let targets = frame.markers.clone();
         let trial = MarkerTrial {
+            label: "made".into(),
             names: names.clone(),
             rate_hz: 100.0,
             first_frame: 1,
@@ -328,7 +330,7 @@ fn nothing_in_common_is_an_error_that_says_so() {
         name.insert_str(0, "other_");
     }
     let error = inverse_kinematics(&trial, &skeleton, None, None).unwrap_err().to_string();
-    assert!(error.contains("2 of the trial's") && error.contains("--marker-set"), "{error}");
+    assert!(error.starts_with("walks/made.trc: 2 of the trial's") && error.contains("--marker-set"), "{error}");
 }
 
 #[test]
@@ -391,9 +393,12 @@ fn kilometres_and_nothing_at_all_are_errors() {
     let mut far = trial.clone();
     far.positions[5] = Some(nalgebra::Vector3::new(1e7, 0.0, 0.0));
     let error = inverse_kinematics(&far, &skeleton, None, None).unwrap_err().to_string();
-    assert!(error.contains(&trial.names[5]) && error.contains("unit"), "{error}");
+    assert!(
+        error.starts_with(&format!("walks/made.trc, marker `{}`", trial.names[5])) && error.contains("unit"),
+        "{error}"
+    );
     let mut none = trial.clone();
     none.positions.fill(None);
     let error = inverse_kinematics(&none, &skeleton, None, None).unwrap_err().to_string();
-    assert!(error.contains("no frame holds any marker"), "{error}");
+    assert!(error.starts_with("walks/made.trc: no frame holds any marker"), "{error}");
 }

@@ -131,6 +131,27 @@ fn exchanged_folders() {
     );
 }
 
+/// Of two cameras, exchanging which changes little in some pairs: many are told, and none that are right.
+#[test]
+fn exchanged_folders_of_two_cameras() {
+    let (mut found, seeds) = (0, 300..320u64);
+    for seed in seeds.clone() {
+        let mut pair = made(usual(seed, 2));
+        read(&pair).unwrap();
+        pass_on(&mut pair, &[0, 1]);
+        let Err(error) = read(&pair) else { continue };
+        for part in
+            ["folders of cameras `cam01`, `cam02`: the folders look exchanged", "cam01_json fits camera `cam02`"]
+        {
+            assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
+        }
+        found += 1;
+    }
+    eprintln!("{found} of {} exchanged pairs were told", seeds.count());
+    // About half are expected, ± 2.2 of 20.
+    assert!(found >= 6, "{found}");
+}
+
 #[test]
 fn a_stale_calibration_is_none_of_these() {
     let stale = |camera, rotation_deg, translation_mm| StaleCamera { camera, rotation_deg, translation_mm };
@@ -146,6 +167,7 @@ fn a_stale_calibration_is_none_of_these() {
             "three of four",
             SyntheticOptions { stale_cameras: (0..3).map(|c| stale(c, 5.0, 200.0)).collect(), ..usual(76, 4) },
         ),
+        ("both of two", SyntheticOptions { calibration_error_deg: 1.5, calibration_error_mm: 50.0, ..usual(79, 2) }),
         ("all", SyntheticOptions { calibration_error_deg: 4.0, calibration_error_mm: 150.0, ..usual(77, 6) }),
         ("bystanders", SyntheticOptions { bystanders: 2, shuffle_people: true, ..usual(78, 4) }),
     ] {
@@ -164,5 +186,48 @@ fn recordings_are_none_of_these() {
     for name in ["balancing", "synthetic_walk_T100"] {
         let Some(folder) = shared(&format!("data/{name}")) else { continue };
         session::read(&folder, &ReadOptions::default()).unwrap();
+    }
+}
+
+/// The recordings as any two of their cameras saw them, and with the two exchanged.
+#[cfg(unix)]
+#[test]
+fn no_two_cameras_of_a_recording_look_exchanged() {
+    use kinefit::camera::{Rig, calibration};
+    use std::os::unix::fs::symlink;
+    for name in ["balancing", "synthetic_walk_T100"] {
+        let Some(folder) = shared(&format!("data/{name}")) else { continue };
+        let rig = session::read(&folder, &ReadOptions::default()).unwrap().rig;
+        let mut views: Vec<_> = std::fs::read_dir(folder.join("pose")).unwrap().map(|e| e.unwrap().path()).collect();
+        views.retain(|view| view.is_dir());
+        views.sort();
+        assert_eq!(views.len(), rig.len());
+        let read_as = |pair: [usize; 2], seen: [usize; 2]| {
+            let place = tempfile::tempdir().unwrap();
+            let at = |name: &str| place.path().join(name);
+            ["calibration", "pose"].iter().for_each(|name| std::fs::create_dir(at(name)).unwrap());
+            for file in ["Config.toml", "keypoints.json"].iter().filter(|file| folder.join(file).is_file()) {
+                std::fs::copy(folder.join(file), at(file)).unwrap();
+            }
+            let two: Rig = pair.iter().map(|&c| rig[c].clone()).collect();
+            calibration::write_toml(&at("calibration/Calib.toml"), &two).unwrap();
+            for (c, from) in pair.into_iter().zip(seen) {
+                symlink(&views[from], at("pose").join(views[c].file_name().unwrap())).unwrap();
+            }
+            session::read(place.path(), &ReadOptions::default()).map(|session| session.rig.len())
+        };
+        let (mut told, mut pairs) = (0, 0);
+        for a in 0..rig.len() {
+            for b in a + 1..rig.len() {
+                assert_eq!(read_as([a, b], [a, b]).unwrap(), 2, "{name}: {a} and {b}");
+                pairs += 1;
+                if let Err(error) = read_as([a, b], [b, a]) {
+                    assert!(error.to_string().contains("the folders look exchanged"), "{error}");
+                    told += 1;
+                }
+            }
+        }
+        eprintln!("{name}: {told} of {pairs} pairs are told when they are exchanged");
+        assert!(told > 0);
     }
 }

@@ -4,7 +4,7 @@ use super::console::print;
 use super::model::ModelArguments;
 use super::output::place;
 use crate::error::{Error, Result};
-use crate::kinematics::compare;
+use crate::kinematics::{Comparison, compare};
 use crate::report::OutputFolder;
 use crate::session::ground_from_world;
 use crate::session::markers::{self, c3d, trc};
@@ -19,13 +19,15 @@ Examples:
   kinefit convert walk.c3d walk.trc         marker trials
 
 A converted model is read again and compared with the original in 200 random poses; the largest distance between a marker's
-two places is printed. A joint that has no exact counterpart is an error that names it, and nothing is written.";
+two places, between a body's two origins, and the largest angle between its two orientations are printed, and the names of what
+the other format has no place for. A joint that has no exact counterpart is an error that names it, and nothing is written.";
 
 /// Seed of the poses in which models are compared.
 const SEED: u64 = 1;
 
-/// A converted model must put markers where the original does to this, metres: a thousandth of what joint frames are known to, and far above rounding.
-const AGREEMENT_M: f64 = 1e-9;
+/// A converted model must put markers and bodies where the original does to this, metres, and turn bodies alike to this, radians: far less than what joint frames are known to, and far
+/// above rounding.
+const AGREEMENT: f64 = 1e-9;
 
 /// Convert a model (.osim, .xml), showing that nothing moved, or a marker trial (.trc, .c3d)
 #[derive(Debug, Args)]
@@ -68,32 +70,52 @@ fn model(arguments: &Arguments, to_osim: bool) -> Result<ExitCode> {
     let text =
         if to_osim { write_osim(&skeleton, &scales, &offsets)? } else { write_mjcf(&skeleton, &scales, &offsets)? };
     let label = arguments.to.display().to_string();
-    let found = compare(&skeleton, &read_model_str(&label, &text)?, SEED);
-    let worst =
-        [&found.largest_marker_m, &found.largest_body_m].into_iter().flatten().max_by(|a, b| a.0.total_cmp(&b.0));
-    if let Some((distance, name)) = worst.filter(|w| w.0 > AGREEMENT_M) {
-        return Err(Error::input(
-            arguments.from.display(),
-            format_args!("converted, `{name}` would be up to {distance:.1e} m from where it belongs"),
-            "nothing was written; the model has something that the other format cannot hold exactly",
-        ));
+    let inexact = |problem: String| {
+        let advice = "nothing was written; the model has something that the other format cannot hold exactly";
+        Error::file(&arguments.from, problem, advice)
+    };
+    let converted = read_model_str("the converted model", &text)
+        .map_err(|e| inexact(format!("converted, it could not be read again: {e}")))?;
+    let found = compare(&skeleton, &converted, SEED);
+    let all = [(&found.largest_marker_m, "m"), (&found.largest_body_m, "m"), (&found.largest_turn_rad, "radians")];
+    for (largest, unit) in all {
+        if let Some((distance, name)) = largest.as_ref().filter(|l| l.0 > AGREEMENT) {
+            return Err(inexact(format!("converted, `{name}` would be up to {distance:.1e} {unit} off")));
+        }
     }
     let (folder, name) = place(&arguments.to)?;
     OutputFolder::open(folder)?.write(name, text.as_bytes())?;
-    let difference = match &found.largest_marker_m {
-        None => "there are none".into(),
-        Some((0.0, _)) => "exactly where the original has them".into(),
-        Some((d, name)) => format!("at most {d:.1e} m from where the original has them ({name})"),
+    print(&format!("Wrote    {label}\n{}", proof(&found)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a comparison found, line by line.
+fn proof(found: &Comparison) -> String {
+    let far = |largest: &Option<(f64, String)>, unit: &str| match largest {
+        None => String::new(),
+        Some((0.0, _)) => format!("0 {unit}"),
+        Some((d, name)) => format!("{d:.1e} {unit} ({name})"),
+    };
+    let degrees = found.largest_turn_rad.as_ref().map(|(turn_rad, name)| (turn_rad.to_degrees(), name.clone()));
+    let markers = match found.markers {
+        0 => "none".to_owned(),
+        n => format!("{n}, at most {} from where the original has them", far(&found.largest_marker_m, "m")),
     };
     let mut said = format!(
-        "Wrote    {label}\nMarkers  {} compared in {} poses of {} coordinates: {difference}\n",
-        found.markers, found.poses, found.coordinates
+        "Compared in {} poses of {} coordinates\nMarkers  {markers}\nBodies   {}, origins at most {} from where the original has them, turned by at most {}\n",
+        found.poses,
+        found.coordinates,
+        found.bodies,
+        far(&found.largest_body_m, "m"),
+        far(&degrees, "°"),
     );
-    if !found.missing_markers.is_empty() {
-        said += &format!("Lost     {}\n", found.missing_markers.join(", "));
+    for (what, names) in [("Lost", &found.lost), ("Added", &found.added)] {
+        let kinds = [("markers", &names.markers), ("bodies", &names.bodies), ("coordinates", &names.coordinates)];
+        for (kind, names) in kinds.into_iter().filter(|k| !k.1.is_empty()) {
+            said += &format!("{what:8} {kind} {}\n", names.join(", "));
+        }
     }
-    print(&said)?;
-    Ok(ExitCode::SUCCESS)
+    said
 }
 
 fn trial(arguments: &Arguments, to_trc: bool) -> Result<ExitCode> {

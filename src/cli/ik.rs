@@ -7,11 +7,11 @@ use super::model::ModelArguments;
 use crate::error::{Error, Result};
 use crate::fit::{FitOptions, MarkerFit, Status, default_scale_groups, fit_markers, inverse_kinematics};
 use crate::report::{
-    IkSummary, NewFile, OutputFolder, Subject, ik_files, ik_summary, marker_trial_files, marker_trial_summary,
-    subject_files,
+    IkSummary, NewFile, OffsetFigures, OutputFolder, Subject, ik_files, ik_summary, marker_trial_files,
+    marker_trial_summary, subject_files,
 };
 use crate::session::markers::MarkerTrial;
-use crate::session::tasks::IkTasks;
+use crate::session::tasks::{CoordinateTask, IkTasks, Target};
 use crate::session::{coordinates, markers, tasks};
 use crate::skeleton::{ScaleGroups, Skeleton};
 use clap::Args;
@@ -48,8 +48,8 @@ pub(super) struct Arguments {
     /// OpenSim's inverse kinematics tasks, or a setup file that holds them [default: each marker weighs as its noise]
     #[arg(long, value_name = "FILE")]
     tasks: Option<PathBuf>,
-    /// Coordinates (.mot, .sto) for tasks whose value is `from_file`
-    #[arg(long, value_name = "FILE", requires = "independent_frames")]
+    /// Coordinates (.mot, .sto) for tasks whose value is `from_file`; with --independent-frames
+    #[arg(long, value_name = "FILE")]
     coordinates: Option<PathBuf>,
     /// Fit the sizes of the segments
     #[arg(long, conflicts_with = "independent_frames")]
@@ -86,6 +86,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     }
     let skeleton = arguments.model.read()?;
     let tasks = arguments.tasks.as_deref().map(tasks::read).transpose()?;
+    check_coordinates(arguments, tasks.as_ref())?;
     let mut trials = Vec::new();
     for path in &arguments.markers {
         let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
@@ -123,10 +124,16 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
                 "In the trial {name}, hardly any marker was seen from {from:.3} to {to:.3} s; what is written there is filled in: do not measure there."
             ));
         }
+        let times = &named.trial.times;
         for e in &summary.exchanged {
+            let [a, b] = &e.markers;
+            let whole = times.len() > 1 && times.first() == Some(&e.from_s) && times.last() == Some(&e.to_s);
+            let (when, mend) = match whole {
+                true => ("throughout".into(), "Mend the file, or the model if it has them the wrong way round."),
+                false => (format!("from {:.3} to {:.3} s", e.from_s, e.to_s), "Mend the file."),
+            };
             console.warn(&format!(
-                "In the trial {name}, {} and {} bear each other's name from {:.3} to {:.3} s; they were used as exchanged. Mend the file.",
-                e.markers[0], e.markers[1], e.from_s, e.to_s
+                "In the trial {name}, {a} and {b} bear each other's name {when}; they were used as exchanged. {mend}"
             ));
         }
     }
@@ -142,6 +149,30 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     }
     print(&format!("{text}Files    {}\n", arguments.out.display()))?;
     Ok(code)
+}
+
+/// A file of coordinates that nothing would be taken from is a mistake.
+fn check_coordinates(arguments: &Arguments, tasks: Option<&IkTasks>) -> Result<()> {
+    let Some(file) = &arguments.coordinates else { return Ok(()) };
+    let wrong = |problem: &str, advice: &str| Err(Error::file(file, problem, advice));
+    let from_file = |t: &&CoordinateTask| t.apply && t.weight > 0.0 && t.target == Target::FromFile;
+    if !arguments.independent_frames {
+        return wrong(
+            "coordinates from a file (--coordinates) are followed only where every frame is fitted on its own",
+            "add --independent-frames, which does what OpenSim does; or leave --coordinates out and give the tasks that refer to it another <value_type>",
+        );
+    }
+    match tasks.map(|t| t.coordinates.iter().any(|t| from_file(&t))) {
+        None => wrong(
+            "there are no tasks that would take values from this file (--coordinates)",
+            "give the tasks with --tasks, or leave --coordinates out",
+        ),
+        Some(false) => wrong(
+            "none of the tasks takes its value from this file (--coordinates)",
+            "give those that shall <value_type>from_file</value_type> and a weight, or leave --coordinates out",
+        ),
+        Some(true) => Ok(()),
+    }
 }
 
 fn read_trial(path: &Path) -> Result<MarkerTrial> {
@@ -214,8 +245,8 @@ fn together(
     let frames: usize = all.iter().map(MarkerTrial::frames).sum();
     let (mut files, mut summaries, mut text) = (Vec::new(), Vec::new(), String::new());
     for (Named { name, trial }, fitted) in trials.iter().zip(&fit.trials) {
-        let summary = marker_trial_summary(fitted, fit.status, trial, skeleton);
-        files.extend(marker_trial_files(fitted, fit.status, trial, skeleton, name)?);
+        let summary = marker_trial_summary(&fit, fitted, trial);
+        files.extend(marker_trial_files(&fit, fitted, trial, name)?);
         text += &format!(
             "Fitted   {name}: {} frames, {} markers, with the model `{}`\n",
             summary.frames,
@@ -267,5 +298,14 @@ fn body_line(fit: &MarkerFit, subject: &Subject, arguments: &Arguments) -> Strin
         (true, Some(rms)) => format!("markers moved by {rms:.0} mm (root mean square)"),
         _ => "markers where the model has them".into(),
     };
-    format!("Body     {sizes}; {moved}\n")
+    let told_apart = subject.offsets_fixed.as_ref().zip(subject.offsets_free.as_ref()).filter(|_| arguments.offsets);
+    let apart = told_apart.map_or(String::new(), |(fixed, free)| {
+        let mm = |x: Option<f64>| x.map_or("–".into(), |x| format!("{x:.0}"));
+        let part = |kind: &str, o: &OffsetFigures| {
+            let (rms, largest) = (mm(o.rms_mm), mm(o.largest_mm));
+            format!("{} {kind} by {rms} mm (root mean square; at most {largest}, {})", o.markers, o.largest)
+        };
+        format!("Markers  {}, {}\n", part("that the model calls fixed moved", fixed), part("others", free))
+    });
+    format!("Body     {sizes}; {moved}\n{apart}")
 }

@@ -215,11 +215,12 @@ pub(super) fn followed_markers(
         .collect();
     if columns.len() < MIN_POINTS {
         return Err(Error::input(
-            format_args!("model `{}`", skeleton.name),
+            &trial.label,
             format_args!(
-                "{} of the trial's {} markers are in the model and have a weight; at least {MIN_POINTS} are needed",
+                "{} of the trial's {} markers are in the model `{}` and have a weight; at least {MIN_POINTS} are needed",
                 columns.len(),
-                trial.names.len()
+                trial.names.len(),
+                skeleton.name
             ),
             "give the model's marker set (--marker-set), or check the names in the trial and the weights in the tasks",
         ));
@@ -231,7 +232,7 @@ pub(super) fn followed_markers(
             any = true;
             if p.iter().any(|x| x.abs() > FURTHEST) {
                 return Err(Error::input(
-                    format_args!("marker `{}` at {time} s", trial.names[*column]),
+                    format_args!("{}, marker `{}` at {time} s", trial.label, trial.names[*column]),
                     format_args!("is {:.1e} m from the origin", p.norm()),
                     "check the unit the file states, or take the marker out of that frame",
                 ));
@@ -240,7 +241,7 @@ pub(super) fn followed_markers(
     }
     if !any {
         return Err(Error::input(
-            "the trial's markers",
+            &trial.label,
             "no frame holds any marker that the model has",
             "export the trial again; blank and NaN are missing markers",
         ));

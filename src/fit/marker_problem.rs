@@ -135,7 +135,7 @@ pub(super) fn trial_problem(trial: &MarkerTrial, followed: &FollowedMarkers, mar
 
 /// Frames to begin with.
 pub(super) fn samples(trials: &[MarkerTrial], problem: &Problem) -> Result<Vec<Vec<Sample>>> {
-    let of_trial = |(i, (trial, data)): (usize, (&MarkerTrial, &TrialProblem))| {
+    let of_trial = |(trial, data): (&MarkerTrial, &TrialProblem)| {
         let sample = |f: usize| Sample { time: data.times[f], points: data.frame_points(f).to_vec() };
         let enough = |s: &Sample| s.points.len() >= MIN_POINTS;
         let taken: Vec<Sample> =
@@ -147,13 +147,13 @@ pub(super) fn samples(trials: &[MarkerTrial], problem: &Problem) -> Result<Vec<V
         match any.is_empty() {
             false => Ok(any),
             true => Err(Error::input(
-                format_args!("marker trial {}", i + 1),
+                &trial.label,
                 format_args!("in no frame are {MIN_POINTS} markers of the model seen"),
                 "check the names of the markers, or give a model with more of them",
             )),
         }
     };
-    trials.iter().zip(&problem.trials).enumerate().map(of_trial).collect()
+    trials.iter().zip(&problem.trials).map(of_trial).collect()
 }
 
 /// Draws coordinates to the values of their tasks: `w·(q − value)²` beside `Σ w‖e‖²/Σ w` of the markers, radians and metres alike, as OpenSim's objective has it. Here markers weigh one on

@@ -1,10 +1,10 @@
 //! A subject and its motion from 3-D markers, all frames and trials at once: the fit of a session with points in the place of pixels.
 
-use super::exchanged::{Exchange, find_exchanged};
+use super::exchanged::{Exchange, mend_names};
 use super::initialise::initialise;
 use super::inverse_kinematics::{FollowedMarkers, followed_markers};
 use super::marker_problem::{build, coordinate_tasks, grid, samples, trial_problem, unheard_tasks};
-use super::result::{Kinematics, offset_fits, poses, scale_fits};
+use super::result::{Kinematics, body_scale_deviations, offset_fits, poses, scale_fits};
 use super::run::Run;
 use super::{FitOptions, IkFit, IkFrame, OffsetFit, ScaleFit, Stage, Status};
 use crate::error::Result;
@@ -16,8 +16,8 @@ use crate::session::markers::MarkerTrial;
 use crate::session::tasks::IkTasks;
 use crate::skeleton::{MarkerId, Offsets, Scales, Skeleton};
 use crate::solve::{
-    EvidenceOptions, Parameters, Priors, Problem, Uncertainty, offset_sd, uncertainty, update_point_noise,
-    update_smoothness,
+    EvidenceOptions, Free, Observed, Parameters, Priors, Problem, TrialProblem, Uncertainty, observed, offset_sd,
+    uncertainty, update_point_noise, update_smoothness,
 };
 use nalgebra::Vector3;
 
@@ -49,6 +49,8 @@ pub struct MarkerFit {
     pub skeleton: Skeleton,
     /// Scale factors of every body.
     pub scales: Scales,
+    /// Standard deviations of the factors, `[body][axis]`; `None` where none were computed. Factors of the same groups err alike.
+    pub scales_sd: Option<Vec<[f64; 3]>>,
     /// Offsets of every marker, metres, in its body's frame; 0 for markers never seen.
     pub offsets: Offsets,
     /// The scale parameters behind `scales`; empty where the model kept its size.
@@ -120,12 +122,8 @@ pub fn fit_markers(
     // Names that do not belong where they stand are put right.
     let pooling = if tasks.is_some() { f64::INFINITY } else { NOISE_POOLING };
     update_point_noise(&mut problem, &outcome.parameters, pooling);
-    for (i, trial) in trials.iter_mut().enumerate() {
-        let kinematics = poses(&problem, skeleton, &outcome.parameters, None, i);
-        exchanged[i] = find_exchanged(trial, &followed[i], &problem, &kinematics.markers);
-        exchanged[i].iter().for_each(|e| e.mend(trial));
-        problem.trials[i] = trial_problem(trial, &followed[i], &problem.markers);
-    }
+    mend_names(&mut trials, &followed, &problem, skeleton, &mut outcome.parameters, &mut exchanged);
+    problem.trials = retold(&trials, &followed, &problem);
     problem.hyper.point_loss = options.loss;
 
     let evidence = EvidenceOptions::default();
@@ -137,28 +135,42 @@ pub fn fit_markers(
         let estimates = |problem: &Problem| [&problem.hyper.point_sigma[..], &problem.priors.offset_sd].concat();
         let before = estimates(&problem);
         update_point_noise(&mut problem, &outcome.parameters, pooling);
-        weigh_priors(&mut problem, &outcome.parameters, &believed);
-        update_smoothness(&mut problem, &outcome.parameters, &prior_smoothness, &evidence);
+        // Trajectories are told the same with and without what they share: one matrix for both estimates.
+        let told = told(&problem, &outcome.parameters);
+        weigh_priors(&mut problem, &outcome.parameters, told.as_ref(), &believed);
+        if let Some(told) = &told {
+            update_smoothness(&mut problem, &outcome.parameters, told, &prior_smoothness, &evidence);
+        }
         coordinate_tasks(&mut problem, tasks)?;
         let change = before.iter().zip(estimates(&problem)).map(|(a, b)| (b / a - 1.0).abs()).fold(0.0, f64::max);
         run.say(Stage::Subject, 0.3 + 0.6 * round as f64 / ROUNDS as f64);
         let settled = round == ROUNDS || change < SETTLED;
         let (iterations, decrement) = if settled { (options.max_iterations, CONVERGED) } else { (3, 0.1 * rough) };
         outcome = run.solve(&problem, outcome.parameters, iterations, decrement, outcome.damping);
-        if settled {
+        // Names that drew the model away from where it belongs until large errors counted less.
+        let again = round == 1
+            && mend_names(&mut trials, &followed, &problem, skeleton, &mut outcome.parameters, &mut exchanged);
+        if again {
+            problem.trials = retold(&trials, &followed, &problem);
+        }
+        if settled && !again {
             break;
         }
     }
 
     run.say(Stage::Covariance, 0.9);
     let parameters = outcome.parameters;
-    weigh_priors(&mut problem, &parameters, &believed);
+    let last = if problem.free.offsets { told(&problem, &parameters) } else { None };
+    weigh_priors(&mut problem, &parameters, last.as_ref(), &believed);
+    drop(last);
     problem.priors.scales.clone_from(&believed.scales);
     let share = problem.hyper.autocorrelation_frames.sqrt();
     problem.priors.offset_sd.iter_mut().for_each(|sd| *sd *= share);
     let mut warnings: Vec<String> = unheard_tasks(&problem, tasks);
     let deviations = match options.covariance && !run.interrupted {
-        true => uncertainty(&problem, &parameters).map_err(|e| warnings.push(no_deviations(&problem, &e))).ok(),
+        true => {
+            uncertainty(&problem, &parameters).map_err(|e| warnings.push(no_deviations(&problem, &trials, &e))).ok()
+        }
         false => None,
     };
     let fitted: Vec<MarkerTrialFit> = (0..trials.len())
@@ -175,6 +187,7 @@ pub fn fit_markers(
         warnings,
         scales: problem.all_scales(&parameters),
         offsets: problem.all_offsets(&parameters),
+        scales_sd: deviations.as_ref().map(|u| body_scale_deviations(&problem, u)),
         scale_groups: scales_found(&problem, &parameters, deviations.as_ref()),
         offset_fits: offset_fits(&problem, &parameters, deviations.as_ref()),
         noise: problem.markers.iter().copied().zip(problem.hyper.point_sigma.iter().copied()).collect(),
@@ -183,6 +196,11 @@ pub fn fit_markers(
         iterations: run.iterations as usize,
         skeleton: skeleton.clone(),
     })
+}
+
+/// The trials once their names were mended, as the solver sees them.
+fn retold(trials: &[MarkerTrial], followed: &[FollowedMarkers], problem: &Problem) -> Vec<TrialProblem> {
+    trials.iter().zip(followed).map(|(t, f)| trial_problem(t, f, &problem.markers)).collect()
 }
 
 /// What the numbers deserve.
@@ -222,14 +240,14 @@ fn verdict(
 }
 
 /// Why there are no standard deviations.
-fn no_deviations(problem: &Problem, at: &NonPositivePivot) -> String {
+fn no_deviations(problem: &Problem, trials: &[MarkerTrial], at: &NonPositivePivot) -> String {
     let dofs = problem.layout.dofs();
     match at.place {
         Part::Band(trial) => {
             let name = &problem.mechanism.skeleton().coordinates[problem.layout.coordinates[at.index % dofs]].name;
             format!(
-                "There are no standard deviations: in trial {} nothing holds the coordinate `{name}` for some time, because no marker tells it there. Do not rely on it in such gaps.",
-                trial + 1
+                "There are no standard deviations: in {} nothing holds the coordinate `{name}` for some time, because no marker tells it there. Do not rely on it in such gaps.",
+                trials[trial].label
             )
         }
         Part::Border => {
@@ -238,14 +256,21 @@ fn no_deviations(problem: &Problem, at: &NonPositivePivot) -> String {
     }
 }
 
+/// What the data tell, of shared parameters only where their spread is estimated.
+fn told(problem: &Problem, parameters: &Parameters) -> Option<Observed> {
+    let held = Free::nothing(problem.rig.len());
+    observed(problem, if problem.free.offsets { &problem.free } else { &held }, parameters)
+}
+
 /// Weighs what is believed of the body against data whose errors last: skin slides over bone and stays there for many frames, in which a thousand points say no more than a handful. The data that a
 /// size or a place on the body is told by count for 1/τ, or, the same, its priors for τ; the trajectory follows the data as they come.
-fn weigh_priors(problem: &mut Problem, parameters: &Parameters, believed: &Priors) {
+fn weigh_priors(problem: &mut Problem, parameters: &Parameters, told: Option<&Observed>, believed: &Priors) {
     let time = problem.point_autocorrelation_time(&problem.point_residuals(parameters));
     problem.hyper.autocorrelation_frames = time;
     let share = time.sqrt().recip();
     problem.priors.scales = believed.scales.iter().map(|(mean, sd)| (*mean, sd * share)).collect();
-    let sd = offset_sd(problem, parameters, &believed.offset_sd).unwrap_or_else(|| believed.offset_sd.clone());
+    let sd = told.and_then(|told| offset_sd(problem, parameters, told, &believed.offset_sd));
+    let sd = sd.unwrap_or_else(|| believed.offset_sd.clone());
     problem.priors.offset_sd = sd.iter().map(|sd| sd * share).collect();
 }
 

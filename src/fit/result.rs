@@ -192,22 +192,34 @@ pub(super) fn scale_fits(problem: &Problem, parameters: &Parameters, u: Option<&
                 groups[h].members.iter().any(|(b, all)| b == body && covers(all))
             };
             let counts: Vec<usize> = (0..groups.len()).filter(|&h| group.members.iter().all(|m| holds(h, m))).collect();
-            let variance: f64 = match (u, border.scales) {
-                (Some(u), Some(s)) => {
-                    let at = |a: usize, b: usize| u.shared[(s + b) * border.columns + s + a];
-                    counts.iter().flat_map(|&a| counts.iter().map(move |&b| (a, b))).map(|(a, b)| at(a, b)).sum()
-                }
-                _ => 0.0,
-            };
             let name = |b: &crate::skeleton::BodyId| problem.mechanism.skeleton().bodies[b.index()].name.clone();
             ScaleFit {
                 group: group.name.clone(),
                 bodies: group.members.iter().map(|(b, _)| name(b)).collect(),
                 factor: 1.0 + counts.iter().map(|&h| parameters.scales[h]).sum::<f64>(),
-                sd: variance.max(0.0).sqrt(),
+                sd: u.map_or(0.0, |u| sum_deviation(u, border.scales, &counts)),
             }
         })
         .collect()
+}
+
+/// Standard deviations of the factors of every body along its axes, each 1 + the parameters of all groups that hold it.
+pub(super) fn body_scale_deviations(problem: &Problem, u: &Uncertainty) -> Vec<[f64; 3]> {
+    let groups = &problem.mechanism.groups().groups;
+    let first = problem.border().scales;
+    let deviation = |body: usize, axis: usize| {
+        let holds = |g: &usize| groups[*g].members.iter().any(|(b, axes)| b.index() == body && axes[axis]);
+        sum_deviation(u, first, &(0..groups.len()).filter(holds).collect::<Vec<usize>>())
+    };
+    (0..problem.mechanism.skeleton().bodies.len()).map(|b| [0, 1, 2].map(|axis| deviation(b, axis))).collect()
+}
+
+/// Standard deviation of a sum of scale parameters, which stand in the border from `first` on: they err together, so that those of a body and of the whole are known worse than their sum.
+fn sum_deviation(u: &Uncertainty, first: Option<usize>, parameters: &[usize]) -> f64 {
+    let Some(first) = first else { return 0.0 };
+    let at = |a: usize, b: usize| u.shared[(first + b) * u.border.columns + first + a];
+    let pairs = parameters.iter().flat_map(|&a| parameters.iter().map(move |&b| at(a, b)));
+    pairs.sum::<f64>().max(0.0).sqrt()
 }
 
 pub(super) fn offset_fits(problem: &Problem, parameters: &Parameters, u: Option<&Uncertainty>) -> Vec<OffsetFit> {

@@ -247,6 +247,7 @@ pub fn place_markers(
         skeleton.markers.iter().cloned().partition(|m| trial.names.contains(&m.name));
     let skeleton = Skeleton { markers: kept, ..skeleton.clone() };
     let pose = MarkerTrial {
+        label: trial.label.clone(),
         names: trial.names.clone(),
         rate_hz: trial.rate_hz,
         first_frame: 1,

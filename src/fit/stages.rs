@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 use crate::math::arrow::{NonPositivePivot, Part};
 use crate::session::{Session, Trial, Unusable, trial_place};
 use crate::skeleton::{ScaleGroups, Skeleton, read_model_str};
-use crate::solve::{EvidenceOptions, Parameters, Problem, uncertainty, update_noise, update_smoothness};
+use crate::solve::{
+    EvidenceOptions, Free, Parameters, Problem, observed, uncertainty, update_noise, update_smoothness,
+};
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -257,7 +259,9 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         }
         let old = problem.hyper.sigmas().to_vec();
         update_noise(problem, &outcome.parameters, &evidence);
-        update_smoothness(problem, &outcome.parameters, &prior_smoothness, &evidence);
+        if let Some(told) = observed(problem, &Free::nothing(problem.rig.len()), &outcome.parameters) {
+            update_smoothness(problem, &outcome.parameters, &told, &prior_smoothness, &evidence);
+        }
         run.say(Stage::Cameras, 0.4 + 0.4 * round as f64 / MAX_ROUNDS as f64);
         let settled = round == MAX_ROUNDS || relative_change(&old, problem.hyper.sigmas()) < SETTLED;
         let (iterations, decrement) = if settled { (options.max_iterations, CONVERGED) } else { (2, 0.1 * rough) };

@@ -17,6 +17,6 @@ mod compare;
 mod forward;
 mod mechanism;
 
-pub use compare::{Comparison, compare};
+pub use compare::{Comparison, Names, compare};
 pub use forward::{Frame, forward};
 pub use mechanism::{Column, FrameDerivatives, Mechanism};

@@ -200,6 +200,19 @@ pub struct EliminatedBands {
 }
 
 impl EliminatedBands {
+    /// Of each band's inverse, shared parameters held, the blocks inside the band.
+    pub fn inverses_inside(&self) -> Vec<BlockBanded> {
+        self.bands.par_iter().map(|band| band.matrix.selected_inverse()).collect()
+    }
+
+    /// Frees the memory of the border, where only [`Self::inverses_inside`] is wanted.
+    pub fn without_border(mut self) -> Self {
+        for band in &mut self.bands {
+            band.border = Border::zeros(band.matrix.order(), 0);
+        }
+        self
+    }
+
     /// Factors the border's Schur complement (this session's own, or one to which others were added).
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::dense;
 use faer::{MatMut, MatRef};
+use rayon::prelude::*;
 
 /// A symmetric block-banded matrix, lower triangle, stored by block columns: the panel of block column `j` is a
 /// column-major `(p+1)·n × n` matrix holding blocks `(j, j), (j+1, j), …, (j+p, j)`.
@@ -24,7 +25,9 @@ impl BlockBanded {
 
     /// Sets everything to zero.
     pub fn clear(&mut self) {
-        self.data.fill(0.0);
+        /// Numbers that a thread takes at a time: that of a long trial is larger than any cache.
+        const PIECE: usize = 1 << 16;
+        self.data.par_chunks_mut(PIECE).for_each(|piece| piece.fill(0.0));
     }
 
     /// Rows of the matrix.
@@ -37,15 +40,16 @@ impl BlockBanded {
         (self.bandwidth + 1) * self.block * self.block
     }
 
-    /// The panels of block columns `first ..`, as one slice.
-    pub fn panels_mut(&mut self, first: usize) -> &mut [f64] {
+    /// The panels of block columns `first ..`, side by side.
+    pub fn par_panels_mut(&mut self, first: usize) -> impl IndexedParallelIterator<Item = &mut [f64]> {
         let n = self.panel_len();
-        &mut self.data[first * n..]
+        self.data[first * n..].par_chunks_mut(n.max(1))
     }
 
-    /// All panels.
-    pub fn panels(&self) -> &[f64] {
-        &self.data
+    /// The panel of block column `j`, as it is stored.
+    pub fn panel_data(&self, j: usize) -> &[f64] {
+        let n = self.panel_len();
+        &self.data[j * n..(j + 1) * n]
     }
 
     /// Column `column` of block `(i, j)`, `j ≤ i ≤ j + p`.

@@ -1,11 +1,11 @@
 //! Files of inverse kinematics: coordinates, markers, errors.
 
 use super::atomic::NewFile;
-use super::json;
 use super::motion::deviations;
 use super::names::csv_field;
+use super::{finite, json};
 use crate::error::Result;
-use crate::fit::{Exchange, IkFit, MarkerTrialFit, Status};
+use crate::fit::{Exchange, IkFit, MarkerFit, MarkerTrialFit, Status};
 use crate::session::columns::number;
 use crate::session::coordinates::{CoordinateTable, file_unit};
 use crate::session::markers::{MarkerTrial, trc::to_text};
@@ -38,6 +38,8 @@ pub struct IkSummary {
     pub exchanged: Vec<ExchangedMarkers>,
     /// Times, first and last, in which fewer than three markers were seen for ten frames or more, where frames were fitted together: what is written there is filled in.
     pub gaps: Vec<[f64; 2]>,
+    /// For how many frames errors of markers last, where frames were fitted together: deviations are stated as if there were that many fewer frames.
+    pub autocorrelation_frames: Option<f64>,
     /// How long a frame took, seconds; not in the file, which is the same whenever it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_per_frame: Option<f64>,
@@ -93,17 +95,13 @@ pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSu
         not_in_trial: fit.not_in_trial.clone(),
         exchanged: Vec::new(),
         gaps: Vec::new(),
+        autocorrelation_frames: None,
         seconds_per_frame: None,
     }
 }
 
-/// Figures of a trial that was fitted with all its frames together.
-pub fn marker_trial_summary(
-    fit: &MarkerTrialFit,
-    status: Status,
-    trial: &MarkerTrial,
-    skeleton: &Skeleton,
-) -> IkSummary {
+/// Figures of a trial that was fitted with all its frames together, as one of those of `whole`.
+pub fn marker_trial_summary(whole: &MarkerFit, fit: &MarkerTrialFit, trial: &MarkerTrial) -> IkSummary {
     let time = |frame: usize| trial.times.get(frame).copied().unwrap_or_default();
     let exchanged = |e: &Exchange| ExchangedMarkers {
         markers: e.names.clone(),
@@ -113,14 +111,15 @@ pub fn marker_trial_summary(
     IkSummary {
         exchanged: fit.exchanged.iter().map(exchanged).collect(),
         gaps: gaps(&fit.fit, trial),
-        status: match status {
+        autocorrelation_frames: finite(whole.autocorrelation_frames),
+        status: match whole.status {
             Status::Converged => "converged",
             Status::Usable => "usable",
             Status::Failed => "failed",
         },
         // It is the trial as a whole that converges.
         not_converged: Vec::new(),
-        ..ik_summary(&fit.fit, trial, skeleton)
+        ..ik_summary(&fit.fit, trial, &whole.skeleton)
     }
 }
 
@@ -152,13 +151,12 @@ fn gaps(fit: &IkFit, trial: &MarkerTrial) -> Vec<[f64; 2]> {
 /// # Errors
 /// As for [`ik_files`].
 pub fn marker_trial_files(
+    whole: &MarkerFit,
     fit: &MarkerTrialFit,
-    status: Status,
     trial: &MarkerTrial,
-    skeleton: &Skeleton,
     name: &str,
 ) -> Result<Vec<NewFile>> {
-    let summary = marker_trial_summary(fit, status, trial, skeleton);
+    let (summary, skeleton) = (marker_trial_summary(whole, fit, trial), &whole.skeleton);
     let mut files = files(&fit.fit, &summary, trial, skeleton, name)?;
     let deviations = deviations(&trial.times, &fit.q_sd, skeleton);
     files.push(NewFile { name: format!("{name}_ik.sd.csv"), content: deviations.into_bytes() });
@@ -193,6 +191,7 @@ fn files(
     };
     let names: Vec<String> = fit.markers.iter().map(|m| skeleton.markers[m.index()].name.clone()).collect();
     let markers = MarkerTrial {
+        label: trial.label.clone(),
         names: names.clone(),
         rate_hz: trial.rate_hz,
         first_frame: trial.first_frame,

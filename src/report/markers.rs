@@ -34,6 +34,7 @@ pub fn trc(trial: &TrialFit, fit: &SessionFit, markers: &[MarkerId], file: &str)
         return None;
     }
     let table = MarkerTrial {
+        label: file.to_owned(),
         names: markers.iter().map(|m| fit.skeleton.markers[m.index()].name.clone()).collect(),
         rate_hz: trial.rate_hz,
         first_frame: trial.first_frame,

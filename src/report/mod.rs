@@ -38,7 +38,7 @@ pub use ik::{
 pub use manifest::Provenance;
 pub use outcome::Outcome;
 pub use scale::{MeasurementFigures, PairFigures, PlacementFigures, ScaleSummary, scale_files};
-pub use subject::{Subject, subject_files};
+pub use subject::{OffsetFigures, Subject, subject_files};
 pub use summary::summary;
 
 use crate::camera::calibration;

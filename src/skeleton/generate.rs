@@ -2,7 +2,9 @@
 //!
 //! Coupled coordinates, which the form has substituted, are put back: a step follows a coordinate of its own.
 
-use super::{CoordinateId, Function, ModelSource, Operation, Scales, Skeleton, compose, mjcf, osim, scaling};
+use super::{
+    Coordinate, CoordinateId, Function, ModelSource, Operation, Scales, Skeleton, compose, mjcf, osim, scaling,
+};
 use crate::{Error, Result};
 use nalgebra::{Matrix3, Rotation3, Unit, Vector3};
 
@@ -50,10 +52,48 @@ impl Pose {
     }
 }
 
-/// An error that a model cannot be written in a format exactly.
+/// An element of the file that a model came in.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Element<'n> {
+    /// What moves the body of this name.
+    JointOf(&'n str),
+    /// A coordinate.
+    Coordinate {
+        /// Its name.
+        name: &'n str,
+        /// That of its joint.
+        joint: &'n str,
+    },
+}
+
+/// An error that a body's joint has no exact counterpart in a format; it names the joint in the file that the model came in.
 pub(super) fn inexact(skeleton: &Skeleton, body: usize, format: &str, why: impl std::fmt::Display) -> Error {
+    refused(skeleton, Element::JointOf(&skeleton.bodies[body].name), format, why)
+}
+
+/// The same of a coordinate.
+pub(super) fn inexact_coordinate(
+    skeleton: &Skeleton,
+    coordinate: usize,
+    format: &str,
+    why: impl std::fmt::Display,
+) -> Error {
+    let Coordinate { name, joint, .. } = &skeleton.coordinates[coordinate];
+    refused(skeleton, Element::Coordinate { name, joint }, format, why)
+}
+
+fn refused(skeleton: &Skeleton, element: Element<'_>, format: &str, why: impl std::fmt::Display) -> Error {
+    let in_file = match &skeleton.source {
+        ModelSource::Osim { path, text } => osim::place(path, text, element),
+        ModelSource::Mjcf { path, text } => mjcf::place(path, text, element),
+        ModelSource::None => None,
+    };
+    let place = in_file.unwrap_or_else(|| match element {
+        Element::JointOf(body) => format!("model `{}`, joint of body `{body}`", skeleton.name),
+        Element::Coordinate { name, .. } => format!("model `{}`, coordinate `{name}`", skeleton.name),
+    });
     Error::input(
-        format_args!("model `{}`, joint of body `{}`", skeleton.name, skeleton.bodies[body].name),
+        place,
         format_args!("it cannot be written as {format} exactly: {why}"),
         "use the model in the format it came in",
     )

@@ -33,8 +33,8 @@ use std::sync::Arc;
 
 pub use mjcf::write_mjcf;
 pub use osim::{
-    DefaultPoses, Subject, read_marker_set, read_marker_set_str, write_marker_set, write_osim, write_scale_set,
-    write_subject_osim,
+    DefaultPoses, Subject, opensim_name, read_marker_set, read_marker_set_str, write_marker_set, write_osim,
+    write_scale_set, write_subject_osim,
 };
 use read::read_text;
 pub use read::{read_model, read_model_str};

@@ -10,6 +10,7 @@
 
 use super::linearise::{Workspace, linearise_in};
 use super::problem::{Free, Information, Parameters, Problem};
+use crate::math::arrow::{EliminatedBands, SchurComplement};
 use crate::math::median;
 use crate::residual::smoothness;
 use crate::skeleton::{GROUND, Motion, Operation};
@@ -135,16 +136,29 @@ pub fn update_point_noise(problem: &mut Problem, parameters: &Parameters, poolin
 /// Files hold places on a body to no more digits than this, metres.
 const OFFSET_SD_FLOOR: f64 = 1e-5;
 
+/// What the data tell at some parameters: the normal matrix with its mean curvature, trajectories eliminated.
+pub struct Observed {
+    bands: EliminatedBands,
+    /// On what trajectories share, if anything.
+    schur: SchurComplement,
+}
+
+/// What the data tell at the given parameters of trajectories and of what is free; `None` where the system cannot be factored.
+pub fn observed(problem: &Problem, free: &Free, parameters: &Parameters) -> Option<Observed> {
+    let here = linearise_in(&mut Workspace::default(), problem, free, parameters, Information::Observed);
+    let (schur, bands) = here.arrow.eliminate(here.cost).ok()?;
+    Some(Observed { bands: bands.without_border(), schur })
+}
+
 /// The deviations of marker offsets that maximise the evidence, those together that were `believed` to be alike: `Σ‖o‖²/γ`, `γ` being the number of components that the data
 /// determine, `Σ (1 − variance/prior variance)` (MacKay 1992, as for smoothness). Those of a model whose markers sit where the subject's do are small, and markers then tell scales far
-/// better. Never larger than believed: segments could take any size if their markers could go anywhere. `None` where offsets are held, or the system cannot be factored.
-pub fn offset_sd(problem: &Problem, parameters: &Parameters, believed: &[f64]) -> Option<Vec<f64>> {
+/// better. Never larger than believed: segments could take any size if their markers could go anywhere. `None` where offsets are held, or the system cannot be factored. `told` is of the
+/// problem's own free parameters.
+pub fn offset_sd(problem: &Problem, parameters: &Parameters, told: &Observed, believed: &[f64]) -> Option<Vec<f64>> {
     let border = problem.border();
     border.offsets.iter().flatten().next()?;
-    let here = linearise_in(&mut Workspace::default(), problem, &problem.free, parameters, Information::Observed);
-    let (schur, _) = here.arrow.eliminate(here.cost).ok()?;
-    let covariance =
-        nalgebra::DMatrix::from_column_slice(schur.order, schur.order, &schur.matrix).cholesky()?.inverse();
+    let order = told.schur.order;
+    let covariance = nalgebra::DMatrix::from_column_slice(order, order, &told.schur.matrix).cholesky()?.inverse();
     let of_slot = |sd: &f64| {
         let (mut determined, mut squares) = (0.0, 0.0);
         for (slot, first) in border.offsets.iter().enumerate() {
@@ -158,30 +172,32 @@ pub fn offset_sd(problem: &Problem, parameters: &Parameters, believed: &[f64]) -
     Some(believed.iter().map(of_slot).collect())
 }
 
-/// One step of the smoothness estimate at the given parameters. `prior` are the starting precisions. Leaves everything as it is where the
-/// system cannot be factored, or where frames are independent.
-pub fn update_smoothness(problem: &mut Problem, parameters: &Parameters, prior: &[f64], options: &EvidenceOptions) {
+/// One step of the smoothness estimate at the given parameters, at which the data told `told`. `prior` are the starting precisions. Leaves everything as it is where frames are independent.
+pub fn update_smoothness(
+    problem: &mut Problem,
+    parameters: &Parameters,
+    told: &Observed,
+    prior: &[f64],
+    options: &EvidenceOptions,
+) {
     let layout = problem.layout.clone();
     let n = layout.dofs();
-    let free = Free::nothing(problem.rig.len());
-    let here = linearise_in(&mut Workspace::default(), problem, &free, parameters, Information::Observed);
-    let Ok(factor) = here.arrow.factor() else { return };
-    let covariance = factor.into_covariance();
+    if parameters.trajectories.iter().any(|t| t.bandwidth() < 3) {
+        return;
+    }
+    let inverses = told.bands.inverses_inside();
     let (mut squares, mut traces, mut rank) = (vec![0.0; n], vec![0.0; n], 0.0);
     let d = smoothness::THIRD_DIFFERENCE;
-    for (trajectory, band) in parameters.trajectories.iter().zip(&covariance.bands) {
-        if trajectory.bandwidth() < 3 {
-            return;
-        }
+    for (trajectory, inside) in parameters.trajectories.iter().zip(&inverses) {
         let differences = trajectory.controls() - 3;
         let share = problem.hyper.smoothness_share(trajectory.knots());
         rank += differences as f64;
         for k in 0..differences {
             for (j, trace) in traces.iter_mut().enumerate() {
                 for a in 0..4 {
-                    *trace += share * d[a] * d[a] * band.inside.at(k + a, k + a, j, j);
+                    *trace += share * d[a] * d[a] * inside.at(k + a, k + a, j, j);
                     for b in 0..a {
-                        *trace += 2.0 * share * d[a] * d[b] * band.inside.at(k + a, k + b, j, j);
+                        *trace += 2.0 * share * d[a] * d[b] * inside.at(k + a, k + b, j, j);
                     }
                 }
             }

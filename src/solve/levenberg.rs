@@ -4,7 +4,8 @@
 //! (H + μ·diag H)·δ = −g,      accepted when the cost falls by a fraction of what the quadratic model promised
 //! ```
 //!
-//! with Nielsen's rule for μ (Madsen, Nielsen & Tingleff 2004, *Methods for non-linear least squares problems*, §3.2). The stop test is the Newton
+//! with Nielsen's rule for μ (Madsen, Nielsen & Tingleff 2004, *Methods for non-linear least squares problems*, §3.2), but after a step that gained
+//! just what it promised μ falls with the error of that promise: what is weakly told would otherwise be held back for iterations in which nothing else moves. The stop test is the Newton
 //! decrement `½·gᵀ·H⁻¹·g`: how far the cost can still fall. The cost being a negative log posterior, a decrement of 10⁻² is a distance of 0.14
 //! standard deviations from the minimum in the space of all parameters together, below anything that is reported.
 
@@ -84,6 +85,9 @@ pub struct LevenbergMarquardt {
 /// Beyond this damping no step helps: the parameters are as good as rounding allows.
 const MAX_DAMPING: f64 = 1e12;
 
+/// One good step says no more of the next than that damping may fall by this factor.
+const LARGEST_DECAY: f64 = 1e-3;
+
 impl LevenbergMarquardt {
     /// A solver with these options.
     pub fn new(options: SolveOptions) -> Self {
@@ -154,7 +158,7 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
             };
             let ratio = (cost - new) / step.predicted;
             if new.is_finite() && ratio > 1e-4 {
-                self.damping = (self.damping * (1.0 - (2.0 * ratio - 1.0).powi(3)).max(1.0 / 5.0)).max(1e-12);
+                self.damping = (self.damping * decay(ratio)).max(1e-12);
                 self.growth = 2.0;
                 accepted = Some((candidate, new));
                 self.current = there;
@@ -200,6 +204,12 @@ impl LevenbergMarquardt {
             self.finished = Some(TerminationReason::SolverExit("no step reduces the cost".into()));
         }
     }
+}
+
+/// What damping is multiplied with after a step that gained `ratio` of what it promised: Nielsen's rule, and where the model held to a few percent, in proportion to its error.
+fn decay(ratio: f64) -> f64 {
+    let least = (4.0 * (ratio - 1.0).abs()).clamp(LARGEST_DECAY, 1.0 / 5.0);
+    (1.0 - (2.0 * ratio - 1.0).powi(3)).max(least)
 }
 
 struct Step {

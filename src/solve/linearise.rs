@@ -106,15 +106,23 @@ pub fn linearise_in(
             // Bands and borders of different pieces overlap by the spline's support: added in order.
             for ((spans, _), piece) in wave.iter().zip(&*done) {
                 let length = (spans.len() + p) * n;
-                for (a, b) in band.matrix.panels_mut(spans.start).iter_mut().zip(piece.band.panels()) {
-                    *a += b;
-                }
                 for (a, b) in band.rhs[spans.start * n..].iter_mut().zip(&piece.gradient[..length]) {
                     *a -= b;
                 }
                 corner.add(&piece.corner);
             }
             let done = &*done;
+            let (first, end) = (wave[0].0.start, wave[wave.len() - 1].0.end + p);
+            band.matrix.par_panels_mut(first).take(end - first).enumerate().for_each(|(k, panel)| {
+                for ((spans, _), piece) in wave.iter().zip(done) {
+                    if (spans.start..spans.end + p).contains(&(first + k)) {
+                        let from = piece.band.panel_data(first + k - spans.start);
+                        for (a, b) in panel.iter_mut().zip(from) {
+                            *a += b;
+                        }
+                    }
+                }
+            });
             band.border.par_panels_mut().for_each(|(first, width, panel)| {
                 for ((spans, _), piece) in wave.iter().zip(done) {
                     let length = (spans.len() + p) * n;

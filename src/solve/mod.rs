@@ -21,7 +21,9 @@ mod spatial;
 pub(super) mod tests;
 
 pub use covariance::{Uncertainty, uncertainty};
-pub use evidence::{EvidenceOptions, offset_sd, update_noise, update_point_noise, update_smoothness};
+pub use evidence::{
+    EvidenceOptions, Observed, observed, offset_sd, update_noise, update_point_noise, update_smoothness,
+};
 pub use inverse_kinematics::{CoordinateGoal, IkOutcome, IkWorkspace, InverseKinematics, tangent_of_angles};
 pub use levenberg::{LevenbergMarquardt, SolveOptions, SolveOutcome, StopFlag, solve};
 pub use linearise::{Linearisation, linearise};

@@ -12,6 +12,7 @@
 //! are those of detections that weigh 1/τ ([`super::uncertainty`]); the estimate itself does not use it.
 
 use super::problem::{Parameters, Problem, TrialProblem};
+use crate::residual::point::PointObservation;
 use crate::residual::reprojection::Observation;
 use crate::trajectory::{BSpline, Trajectory};
 use nalgebra::{SVector, Vector2, Vector3};
@@ -91,20 +92,25 @@ impl Problem {
     pub fn point_residuals(&self, parameters: &Parameters) -> Vec<Vec<PointResidual>> {
         let (scales, offsets) = (self.all_scales(parameters), self.all_offsets(parameters));
         let skeleton = self.mechanism.skeleton();
-        let (mut pose, mut frame) = (self.layout.default_pose(), crate::kinematics::Frame::new(skeleton));
         let of_trial = |(trial, trajectory): (&TrialProblem, &BSpline)| {
-            let mut all = Vec::with_capacity(trial.points.len());
-            for (f, &time) in trial.times.iter().enumerate() {
-                trajectory.pose(time, &mut pose);
-                crate::kinematics::forward(skeleton, &scales, &offsets, &pose.q, &pose.rotors, &mut frame);
-                all.extend(trial.frame_points(f).iter().map(|o| PointResidual {
-                    frame: f as u32,
-                    slot: o.slot,
-                    weight: o.weight,
-                    error: frame.markers[self.markers[o.slot as usize].index()] - o.position,
-                }));
-            }
-            all
+            let by_frame: Vec<Vec<PointResidual>> = (0..trial.times.len())
+                .into_par_iter()
+                .map_init(
+                    || (self.layout.default_pose(), crate::kinematics::Frame::new(skeleton)),
+                    |(pose, frame), f| {
+                        trajectory.pose(trial.times[f], pose);
+                        crate::kinematics::forward(skeleton, &scales, &offsets, &pose.q, &pose.rotors, frame);
+                        let row = |o: &PointObservation| PointResidual {
+                            frame: f as u32,
+                            slot: o.slot,
+                            weight: o.weight,
+                            error: frame.markers[self.markers[o.slot as usize].index()] - o.position,
+                        };
+                        trial.frame_points(f).iter().map(row).collect()
+                    },
+                )
+                .collect();
+            by_frame.concat()
         };
         self.trials.iter().zip(&parameters.trajectories).map(of_trial).collect()
     }

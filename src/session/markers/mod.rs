@@ -21,8 +21,10 @@ const MOST_POSITIONS: usize = 1 << 25;
 const MOST_MARKERS: usize = 65_535;
 
 /// Markers over time. Positions are metres, in the axes of the file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct MarkerTrial {
+    /// What errors and warnings call it: the path of its file. Two trials may be equal whatever they are called.
+    pub label: String,
     /// One name per marker, each its own; those that the file gives none are called `unlabelled 3` by their place.
     pub names: Vec<String>,
     /// Frames per second, as the file states it.
@@ -35,6 +37,18 @@ pub struct MarkerTrial {
     pub positions: Vec<Option<Vector3<f64>>>,
     /// The axis that points up, where the file tells: C3D may, TRC never does (by custom it is Y).
     pub up: Option<UpAxis>,
+}
+
+impl PartialEq for MarkerTrial {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { label: _, names, rate_hz, first_frame, times, positions, up } = self;
+        *names == other.names
+            && *rate_hz == other.rate_hz
+            && *first_frame == other.first_frame
+            && *times == other.times
+            && *positions == other.positions
+            && *up == other.up
+    }
 }
 
 impl MarkerTrial {
@@ -162,6 +176,7 @@ pub(crate) mod tests {
         positions[0] = None;
         positions[11] = None;
         MarkerTrial {
+            label: "sample".into(),
             names: vec!["R.ASIS".into(), "L ASIS".into(), "Sacrum".into()],
             rate_hz: 50.0,
             first_frame: 11,

@@ -64,6 +64,7 @@ pub fn read(label: &str, text: &str) -> Result<MarkerTrial> {
         }
     }
     let mut trial = MarkerTrial {
+        label: label.to_owned(),
         names,
         rate_hz: header.rate_hz.unwrap_or(0.0),
         first_frame: 0,

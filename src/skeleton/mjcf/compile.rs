@@ -3,6 +3,7 @@
 use super::document::{self, BodyElement, Equality, JointKind, ModelElements};
 use super::include;
 use crate::Result;
+use crate::skeleton::generate::Element;
 use crate::skeleton::xml::{self, Source, nearest};
 use crate::skeleton::{
     Body, BodyId, Coordinate, CoordinateId, Coupling, Function, Marker, ModelSource, Motion, Operation, Rotor, RotorId,
@@ -28,6 +29,20 @@ pub(in crate::skeleton) fn joints(label: &str, text: &str) -> Result<HashMap<Str
     let elements = document::collect(Source { label, document: &document })?;
     let joints = elements.bodies.iter().flat_map(|b| b.joints.iter().map(|j| (j.name.clone(), b.name.clone())));
     Ok(joints.collect())
+}
+
+/// Where an element stands in its document, includes expanded; `None` where there is none of that name. The joints of a body are named by the body.
+pub(in crate::skeleton) fn place(label: &str, text: &str, element: Element<'_>) -> Option<String> {
+    let document = xml::parse(label, text).ok()?;
+    let source = Source { label, document: &document };
+    let model = document::collect(source).ok()?;
+    let node = match element {
+        Element::JointOf(body) => model.bodies.iter().find(|b| b.name == body)?.node,
+        Element::Coordinate { joint, .. } => {
+            model.bodies.iter().flat_map(|b| &b.joints).find(|j| j.name == joint)?.node
+        }
+    };
+    Some(source.place(node))
 }
 
 fn compile(source: Source<'_, '_>, model: &ModelElements<'_, '_>, origin: ModelSource) -> Result<Skeleton> {

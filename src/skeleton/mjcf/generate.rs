@@ -3,9 +3,9 @@
 //! A body's steps `F₀ M₁ F₁ M₂ F₂` (fixed and moving) become its frame `F₀F₁F₂` and joints in it: `M₁` seen from behind `F₁F₂`, `M₂` from behind `F₂`. Seen from behind a
 //! pose `S`, a motion about an axis `a` through the origin is one about `S.Rᵀa` through `S⁻¹·0`: just what a joint's `axis` and `pos` say.
 
-use crate::skeleton::generate::{Move, Pose, Step, children, escaped, inexact, joined, steps};
-use crate::skeleton::{Coordinate, CoordinateId, Function, Offsets, Scales, Skeleton, UpAxis, compose};
-use crate::{Error, Result};
+use crate::Result;
+use crate::skeleton::generate::{Move, Pose, Step, children, escaped, inexact, inexact_coordinate, joined, steps};
+use crate::skeleton::{CoordinateId, Function, Offsets, Scales, Skeleton, UpAxis, compose};
 use nalgebra::{UnitQuaternion, Vector3};
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -158,18 +158,25 @@ impl Writer<'_> {
         element(&name, m, behind, 1.0, "limited=\"false\"")
     }
 
-    /// `name = function(independent)`.
-    fn equality(&mut self, b: usize, name: &str, independent: CoordinateId, function: &Function) -> Result<()> {
+    /// `name = function(independent)`, or why it cannot be written.
+    fn equality(
+        &mut self,
+        name: &str,
+        independent: CoordinateId,
+        function: &Function,
+    ) -> std::result::Result<(), String> {
         let other = &self.skeleton.coordinates[independent.index()];
         // MuJoCo's polynomial is in q₂ − ref₂.
-        let reference = self.placed[independent.index()]
-            .map(|p| p.reference)
-            .ok_or_else(|| self.refused(b, other, "nothing turns or moves by it directly"))?;
+        let reference = self.placed[independent.index()].map(|p| p.reference).ok_or_else(|| {
+            format!("it follows coordinate `{}`, by which nothing turns or moves directly", other.name)
+        })?;
         let shifted = compose(function.clone(), &Function::Linear { slope: 1.0, intercept: reference });
-        let mut lowest_first = shifted
-            .as_polynomial()
-            .filter(|c| c.len() <= 5)
-            .ok_or_else(|| self.refused(b, other, "a function of it is no polynomial of at most fourth degree"))?;
+        let mut lowest_first = shifted.as_polynomial().filter(|c| c.len() <= 5).ok_or_else(|| {
+            format!(
+                "it follows coordinate `{}` by a function that is no polynomial of at most fourth degree",
+                other.name
+            )
+        })?;
         lowest_first.reverse();
         lowest_first.resize(5, 0.0);
         let _ = writeln!(
@@ -185,22 +192,24 @@ impl Writer<'_> {
     /// Equalities of coupled and locked coordinates.
     fn couple(&mut self) -> Result<()> {
         for (b, name, _, independent, function) in self.followers.clone() {
-            self.equality(b, &name, independent, &function)?;
+            self.equality(&name, independent, &function).map_err(|why| inexact(self.skeleton, b, FORMAT, why))?;
         }
-        for (i, c) in self.skeleton.coordinates.iter().enumerate() {
+        let skeleton = self.skeleton;
+        let refused = |i: usize, why: String| inexact_coordinate(skeleton, i, FORMAT, why);
+        for (i, c) in skeleton.coordinates.iter().enumerate() {
             let Some(placed) = self.placed[i] else {
                 // A dependent coordinate may live on in what follows it.
                 if c.coupling.is_some() && self.followers.iter().any(|f| f.2.index() == i) {
                     continue;
                 }
-                return Err(self.refused(0, c, "nothing turns or moves by it directly"));
+                return Err(refused(i, "nothing turns or moves by it directly".into()));
             };
             match &c.coupling {
                 // MuJoCo's left side is q₁ − ref₁.
                 Some(coupling) => {
                     let shift = Function::Linear { slope: 1.0, intercept: -placed.reference };
                     let function = compose(shift, &coupling.function);
-                    self.equality(0, &c.name, coupling.independent, &function)?;
+                    self.equality(&c.name, coupling.independent, &function).map_err(|why| refused(i, why))?;
                 }
                 None if c.locked => {
                     let _ = writeln!(
@@ -214,11 +223,6 @@ impl Writer<'_> {
             }
         }
         Ok(())
-    }
-
-    fn refused(&self, b: usize, coordinate: &Coordinate, why: &str) -> Error {
-        let why = format!("{why} (coordinate `{}` of joint `{}`)", coordinate.name, coordinate.joint);
-        inexact(self.skeleton, b, FORMAT, why)
     }
 }
 

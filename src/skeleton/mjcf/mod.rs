@@ -13,5 +13,5 @@ mod orientation;
 mod qpos;
 mod write;
 
-pub(super) use compile::{joints, read};
+pub(super) use compile::{joints, place, read};
 pub use write::write_mjcf;

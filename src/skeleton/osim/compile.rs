@@ -2,6 +2,7 @@
 
 use super::document::{self, ModelElements};
 use super::joint::{Axis, Joint, Offset};
+use crate::skeleton::generate::Element;
 use crate::skeleton::scaling::multiplied;
 use crate::skeleton::xml::{self, Source, nearest};
 use crate::skeleton::{
@@ -25,6 +26,21 @@ pub(in crate::skeleton) fn joints(label: &str, text: &str) -> Result<HashMap<Str
     let document = xml::parse(label, text)?;
     let elements = document::collect(Source { label, document: &document })?;
     Ok(elements.joints.iter().map(|j| (j.name.to_owned(), j.child.to_owned())).collect())
+}
+
+/// Where an element stands in its document; `None` where there is none of that name.
+pub(in crate::skeleton) fn place(label: &str, text: &str, element: Element<'_>) -> Option<String> {
+    let document = xml::parse(label, text).ok()?;
+    let source = Source { label, document: &document };
+    let model = document::collect(source).ok()?;
+    let joint = |body: &str| model.joints.iter().find(|j| j.child == body);
+    let node = match element {
+        Element::JointOf(body) => joint(body)?.node,
+        Element::Coordinate { name, .. } => {
+            model.joints.iter().flat_map(|j| &j.coordinates).find(|c| c.name == name)?.node
+        }
+    };
+    Some(source.place(node))
 }
 
 fn compile(source: Source<'_, '_>, model: &ModelElements<'_, '_>, origin: ModelSource) -> Result<Skeleton> {

@@ -4,8 +4,8 @@
 //! of that shape is refused.
 
 use crate::Result;
-use crate::skeleton::generate::{Move, Pose, Step, inexact, joined, steps};
-use crate::skeleton::{Function, Motion, Offsets, Scales, Skeleton, UpAxis};
+use crate::skeleton::generate::{Move, Pose, Step, inexact, inexact_coordinate, joined, steps};
+use crate::skeleton::{Function, GROUND, ModelSource, Motion, Offsets, Scales, Skeleton, UpAxis};
 use nalgebra::{Rotation3, Unit, Vector3};
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -28,15 +28,12 @@ pub(super) fn write(skeleton: &Skeleton, scales: &Scales, offsets: &Offsets) -> 
     }
     for (i, c) in skeleton.coordinates.iter().enumerate() {
         if !placed.contains(&i) {
-            return Err(crate::Error::input(
-                format_args!("model `{}`, coordinate `{}`", skeleton.name, c.name),
-                format_args!("it cannot be written as {FORMAT}: the coordinate moves no body"),
-                "use the model in the format it came in",
-            ));
+            return Err(inexact_coordinate(skeleton, i, FORMAT, "the coordinate moves no body"));
         }
         if let Some(coupling) = &c.coupling {
-            let f = function(&coupling.function)
-                .ok_or_else(|| inexact(skeleton, 0, FORMAT, format_args!("the function that couples `{}`", c.name)))?;
+            let f = function(&coupling.function).ok_or_else(|| {
+                inexact_coordinate(skeleton, i, FORMAT, "the function that couples it is none of OpenSim's")
+            })?;
             let independent = &skeleton.coordinates[coupling.independent.index()].name;
             let _ = write!(
                 couplers,
@@ -87,10 +84,14 @@ fn frame(skeleton: &Skeleton, body: usize) -> String {
     if body == 0 { "/ground".into() } else { format!("/bodyset/{}", escaped(&skeleton.bodies[body].name)) }
 }
 
-/// A name OpenSim accepts: it allows no white space and none of `\\*+/`.
-fn escaped(name: &str) -> String {
+/// A name as OpenSim accepts it, which allows no white space and none of `\\*+/`: `_` stands for each.
+pub fn opensim_name(name: &str) -> String {
     let allowed = |c: char| if c.is_whitespace() || "\\*+/".contains(c) { '_' } else { c };
-    crate::skeleton::generate::escaped(&name.chars().map(allowed).collect::<String>())
+    name.chars().map(allowed).collect()
+}
+
+fn escaped(name: &str) -> String {
+    crate::skeleton::generate::escaped(&opensim_name(name))
 }
 
 /// An error where two names become one in OpenSim's spelling.
@@ -99,8 +100,11 @@ fn distinct<'n>(skeleton: &Skeleton, names: impl Iterator<Item = &'n str>) -> Re
     for name in names {
         if !seen.insert(escaped(name)) {
             return Err(crate::Error::input(
-                format_args!("model `{}`", skeleton.name),
-                format_args!("it cannot be written as {FORMAT}: two names become `{}` there", escaped(name)),
+                match &skeleton.source {
+                    ModelSource::Osim { path, .. } | ModelSource::Mjcf { path, .. } => path.clone(),
+                    ModelSource::None => format!("model `{}`", skeleton.name),
+                },
+                format_args!("it cannot be written as {FORMAT}: two names become `{}` there", opensim_name(name)),
                 "rename one of them",
             ));
         }
@@ -175,6 +179,16 @@ fn joint(skeleton: &Skeleton, body: usize, steps: &[Step], placed: &mut HashSet<
             "\n\t\t\t\t<WeldJoint name=\"{name}_joint\">{sockets}<frames>{}{}</frames></WeldJoint>",
             frames[0], frames[1]
         ));
+    }
+    for m in &shape.translations {
+        // Scaling such a one is scaling along an axis of the parent.
+        let c = &skeleton.coordinates[m.coordinate.index()];
+        let coupled = c.coupling.is_some() && c.motion == Motion::Translational;
+        let along_one = m.axis.iter().filter(|v| v.abs() > 1e-12).count() == 1;
+        if coupled && skeleton.bodies[body].parent != GROUND && !(along_one && m.function.is_identity()) {
+            let why = "it follows another coordinate and slides, but not along x, y or z of its frame";
+            return Err(inexact_coordinate(skeleton, m.coordinate.index(), FORMAT, why));
+        }
     }
     let mut coordinates = String::new();
     for m in shape.translations.iter().chain(&shape.rotations) {

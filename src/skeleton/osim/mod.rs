@@ -15,7 +15,8 @@ mod paths;
 mod subject;
 mod write;
 
-pub(super) use compile::{joints, read};
+pub(super) use compile::{joints, place, read};
+pub use generate::opensim_name;
 pub use markers::{read_marker_set, read_marker_set_str};
 pub use paths::DefaultPoses;
 pub use subject::Subject;

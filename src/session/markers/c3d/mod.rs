@@ -108,6 +108,7 @@ pub fn read(label: &str, bytes: &[u8]) -> Result<MarkerTrial> {
         .ok_or_else(|| Error::input(label, "neither the header nor POINT:RATE has a rate of frames", DAMAGED))?;
     let start = first_frame.saturating_sub(1);
     Ok(MarkerTrial {
+        label: label.to_owned(),
         names: names::from_labels(label, names::without_subject(&labels(&parameters, points)))?,
         rate_hz,
         first_frame: i64::try_from(first_frame).unwrap_or(0),

@@ -1,0 +1,113 @@
+//! `kinefit ik`.
+
+use crate::{kinefit, stderr};
+use std::path::Path;
+
+/// A trial of two frames: four markers of the default pose, as `fk` tells them; one of another name.
+fn still(folder: &Path) -> String {
+    std::fs::write(folder.join("q.json"), r#"{"poses": [{"q": {"pelvis_ty": 1.0}}]}"#).unwrap();
+    let out = kinefit(folder, &["fk", "--coordinates", "q.json"]);
+    let positions: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let names = ["RHip", "LHip", "RKnee", "LKnee"];
+    let cells: Vec<String> = names
+        .iter()
+        .flat_map(|n| (0..3).map(move |i| (n, i)))
+        .map(|(n, i)| positions["poses"][0]["markers"][n][i].to_string())
+        .collect();
+    format!(
+        "PathFileType\t4\t(X/Y/Z)\tstill.trc\nDataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames\n\
+         50\t50\t2\t5\tm\t50\t1\t2\nFrame#\tTime\t{}\t\t\tStranger\t\t\n\t\t{labels}\n1\t0\t{c}\t9\t9\t9\n2\t0.02\t{c}\t9\t9\t9\n",
+        names.join("\t\t\t"),
+        labels = (1..=5).map(|i| format!("X{i}\tY{i}\tZ{i}")).collect::<Vec<_>>().join("\t"),
+        c = cells.join("\t")
+    )
+}
+
+#[test]
+fn markers_in_space_give_a_motion() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let place = tempfile::tempdir().unwrap();
+    let trc = place.path().join("still.trc");
+    let at = |name: &str| place.path().join(name).display().to_string();
+    std::fs::write(&trc, still(place.path())).unwrap();
+    let out =
+        kinefit(here, &["ik", "--markers", &trc.display().to_string(), "--independent-frames", "--out", &at("out")]);
+    assert!(out.status.success(), "{out:?}");
+    assert!(String::from_utf8_lossy(&out.stderr).contains("Stranger"), "{out:?}");
+    for name in ["still_ik.mot", "still_ik.trc", "still_ik_errors.csv", "still_ik.json"] {
+        assert!(place.path().join("out").join(name).is_file(), "{name}");
+    }
+    let figures: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(place.path().join("out/still_ik.json")).unwrap()).unwrap();
+    assert_eq!(figures["status"], "converged");
+    assert!(figures["rms_m"].as_f64().unwrap() < 1e-8, "{figures}");
+    assert!(figures["autocorrelation_frames"].is_null(), "every frame on its own");
+    assert_eq!(figures["not_in_model"][0], "Stranger");
+    let absent = figures["not_in_trial"].as_array().unwrap();
+    assert!(absent.iter().any(|name| name == "RAnkle") && !absent.iter().any(|name| name == "RKnee"), "{figures}");
+    let said = stderr(&out);
+    assert!(said.contains("lacks markers of the trial still: Stranger;"), "{said}");
+    assert!(said.contains("The trial still lacks markers of the model:") && said.contains("RAnkle"), "{said}");
+    // Neither what is measured nor what is converted is ever written over.
+    let out = kinefit(here, &["ik", "--markers", &at("still.trc"), "--independent-frames", "--out", &at("")]);
+    assert!(out.status.success(), "{out:?}");
+    assert!(std::fs::read_to_string(&trc).unwrap().contains("Stranger"));
+    let out = kinefit(here, &["convert", &at("still.trc"), &at("still.trc")]);
+    assert_eq!(out.status.code(), Some(2));
+}
+
+/// Of several trials, the one that cannot be used is named by its file.
+#[test]
+fn a_trial_that_cannot_be_used_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(place.path().join(name), text).unwrap();
+    let good = still(place.path());
+    put("good.trc", &good);
+    put("others.trc", &good.replace("RKnee", "r").replace("LKnee", "l").replace("RHip", "hip"));
+    put("three.trc", &good.replace("RKnee", "r"));
+    let far = good.replacen("\n2\t0.02\t-", "\n2\t0.02\t-99999", 1);
+    assert_ne!(far, good, "the first cell is negative");
+    put("far.trc", &far);
+    for (bad, apart, parts) in [
+        ("others.trc", true, ["others.trc: 1 of the trial's 5 markers", "--marker-set"]),
+        ("others.trc", false, ["others.trc: 1 of the trial's 5 markers", "--marker-set"]),
+        ("three.trc", false, ["three.trc: in no frame are 4 markers", "names"]),
+        ("far.trc", true, ["far.trc, marker `RHip` at 0.02 s", "unit"]),
+        ("far.trc", false, ["far.trc, marker `RHip` at 0.02 s", "unit"]),
+    ] {
+        let mut arguments = vec!["ik", "--markers", "good.trc", "--markers", bad, "--out", "out"];
+        arguments.extend(apart.then_some("--independent-frames"));
+        let out = kinefit(place.path(), &arguments);
+        assert_eq!(out.status.code(), Some(2), "{bad}");
+        let said = stderr(&out);
+        parts.iter().for_each(|part| assert!(said.contains(part), "`{part}` is not in {said}"));
+    }
+}
+
+/// A file of coordinates that nothing would be taken from is no silent nothing.
+#[test]
+fn coordinates_that_nothing_follows_are_a_mistake() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("still.trc"), still(place.path())).unwrap();
+    let tasks = |kind: &str| {
+        let text = format!(
+            r#"<OpenSimDocument Version="40000"><IKTaskSet name="t"><objects><IKMarkerTask name="RHip"><apply>true</apply><weight>1</weight></IKMarkerTask>
+<IKCoordinateTask name="knee_angle_r"><apply>true</apply><weight>1</weight><value_type>{kind}</value_type></IKCoordinateTask></objects></IKTaskSet></OpenSimDocument>"#
+        );
+        std::fs::write(place.path().join("tasks.xml"), text).unwrap();
+    };
+    tasks("from_file");
+    for (more, kind, said) in [
+        (&["--tasks", "tasks.xml"][..], "from_file", "add --independent-frames"),
+        (&["--independent-frames"], "from_file", "give the tasks with --tasks"),
+        (&["--independent-frames", "--tasks", "tasks.xml"], "default_value", "none of the tasks takes its value"),
+    ] {
+        tasks(kind);
+        let mut arguments = vec!["ik", "--markers", "still.trc", "--coordinates", "knee.mot", "--out", "out"];
+        arguments.extend(more);
+        let out = kinefit(place.path(), &arguments);
+        assert_eq!(out.status.code(), Some(2), "{said}");
+        assert!(stderr(&out).contains("knee.mot: ") && stderr(&out).contains(said), "{}", stderr(&out));
+        assert!(!place.path().join("out").exists());
+    }
+}

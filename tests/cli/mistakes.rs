@@ -1,0 +1,170 @@
+//! Sessions with mistakes in them: what is said of each.
+
+use crate::Recording;
+use kinefit::camera::calibration;
+use serde_json::{Value, json};
+use std::fs;
+
+#[test]
+fn no_calibration() {
+    let recording = Recording::new();
+    fs::remove_file(recording.calibration()).unwrap();
+    // The true cameras would do as well.
+    fs::remove_file(recording.path("cameras_truth.toml")).unwrap();
+    recording.refused(&[], &["session", "no calibration", "Calib*.toml"]);
+    fs::remove_dir(recording.path("calibration")).unwrap();
+    recording.refused(&[], &["session", "calibration"]);
+}
+
+#[test]
+fn fewer_cameras_than_folders() {
+    let recording = Recording::new();
+    let file = fs::read_to_string(&recording.files(1)[0]).unwrap();
+    recording.put("walk/pose/cam04_json/cam04_00000000.json", &file);
+    recording.refused(&[], &["walk/pose", "4 folders of keypoints for 3 calibrated cameras"]);
+}
+
+#[test]
+fn one_camera_alone() {
+    let recording = Recording::new();
+    let rig = calibration::read(&recording.calibration()).unwrap();
+    calibration::write_toml(&recording.calibration(), &rig[..1].to_vec()).unwrap();
+    for c in [2, 3] {
+        fs::remove_dir_all(recording.path(&format!("walk/pose/cam{c:02}_json"))).unwrap();
+    }
+    recording.refused(&[], &["session `session`", "has one camera", "another camera"]);
+}
+
+#[test]
+fn millimetres_taken_for_metres() {
+    let recording = Recording::new();
+    let mut rig = calibration::read(&recording.calibration()).unwrap();
+    for camera in &mut rig {
+        camera.camera_from_world.translation.vector *= 1000.0;
+    }
+    calibration::write_toml(&recording.calibration(), &rig).unwrap();
+    recording.refused(&[], &["Calib.toml", "millimetres", "divide every translation by 1000"]);
+}
+
+#[test]
+fn rotations_that_are_none() {
+    let recording = Recording::new();
+    fs::remove_file(recording.calibration()).unwrap();
+    let good = |name: &str, matrix: &str| {
+        format!(
+            r#"<camera active="1" serial="{name}" model="Miqus Video" viewrotation="0">
+  <fov_video bottom="1079" left="0" right="1919" top="0"/>
+  <transform {matrix} x="0" y="0" z="4000"/>
+  <intrinsic centerPointU="61440" centerPointV="34560" focalLengthU="96000" focalLengthV="96000" radialDistortion1="0"
+   radialDistortion2="0" radialDistortion3="0" skew="0" tangentalDistortion1="0" tangentalDistortion2="0"/>
+</camera>"#
+        )
+    };
+    let matrix = |d: [f64; 3]| {
+        let [a, b, c] = d;
+        format!(r#"r11="{a}" r12="0" r13="0" r21="0" r22="{b}" r23="0" r31="0" r32="0" r33="{c}""#)
+    };
+    let file = |wrong: [f64; 3]| {
+        let cameras =
+            [good("cam01", &matrix([1.0; 3])), good("cam02", &matrix(wrong)), good("cam03", &matrix([1.0; 3]))];
+        format!("<?xml version='1.0'?>\n<calibration><cameras>{}</cameras></calibration>", cameras.concat())
+    };
+    recording.put("calibration/Calib.qca.txt", &file([1.0, 1.0, -1.0]));
+    recording.refused(&[], &["Calib.qca.txt", "cam02", "mirror"]);
+    recording.put("calibration/Calib.qca.txt", &file([1.0, 1.2, 1.0]));
+    recording.refused(&[], &["Calib.qca.txt", "cam02", "no rotation"]);
+}
+
+#[test]
+fn intrinsics_that_are_none() {
+    let (nan, zero) = ([f64::NAN, 1000.0], [0.0, 1000.0]);
+    for ([fx, fy], said) in [(nan, "NaN"), (zero, "focal lengths are 0")] {
+        let recording = Recording::new();
+        let mut rig = calibration::read(&recording.calibration()).unwrap();
+        (rig[1].intrinsics.fx, rig[1].intrinsics.fy) = (fx, fy);
+        calibration::write_toml(&recording.calibration(), &rig).unwrap();
+        recording.refused(&[], &["Calib.toml", "cam02", said]);
+    }
+}
+
+#[test]
+fn keypoint_arrays_of_the_wrong_length() {
+    let recording = Recording::new();
+    for c in 1..=3 {
+        for file in recording.files(c) {
+            fs::write(file, json!({ "people": [{ "pose_keypoints_2d": vec![1.0; 50] }] }).to_string()).unwrap();
+        }
+    }
+    recording.refused(&[], &["cam01_00000000.json", "trial `walk`", "50 numbers", "HALPE_26 needs 78"]);
+}
+
+#[test]
+fn json_that_was_cut_off() {
+    let recording = Recording::new();
+    let file = &recording.files(2)[7];
+    let text = fs::read_to_string(file).unwrap();
+    fs::write(file, &text[..text.len() / 2]).unwrap();
+    recording.refused(&[], &["cam02_00000007.json, line 1, column", "cut off"]);
+}
+
+#[test]
+fn empty_trials() {
+    let recording = Recording::new();
+    for c in 1..=3 {
+        for file in recording.files(c) {
+            fs::write(file, "{}").unwrap();
+        }
+    }
+    recording.refused(&[], &["trial `walk`", "is empty"]);
+    for c in 1..=3 {
+        for file in recording.files(c) {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    recording.refused(&[], &["walk", "empty"]);
+}
+
+#[test]
+fn keypoints_that_the_model_has_no_markers_for() {
+    let recording = Recording::new();
+    let names: Vec<String> = (0..26).map(|i| format!("antenna_{i}")).collect();
+    recording.put("ants.json", &json!({ "names": names }).to_string());
+    let set = recording.path("ants.json");
+    recording.refused(&["--keypoints", set.to_str().unwrap()], &["ants", "markers", "--marker-set"]);
+}
+
+#[test]
+fn frame_rates_that_disagree_or_are_not_stated() {
+    let recording = Recording::new();
+    recording.put("walk/Config.toml", "[project]\nframe_rate = 50\n");
+    recording.refused(&[], &["walk/Config.toml", "50", "60"]);
+    fs::remove_file(recording.path("walk/Config.toml")).unwrap();
+    recording.replace("Config.toml", "frame_rate = 60", "frame_rate = \"auto\"");
+    recording.refused(&[], &["frame rate is stated nowhere", "--rate"]);
+    assert_eq!(recording.fit(&["--rate", "60"]).status.code(), Some(0));
+}
+
+#[test]
+fn five_and_twenty_points_may_be_two_sets() {
+    let recording = Recording::new();
+    for c in 1..=3 {
+        for file in recording.files(c) {
+            let mut people: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+            people["people"][0]["pose_keypoints_2d"].as_array_mut().unwrap().truncate(75);
+            fs::write(file, people.to_string()).unwrap();
+        }
+    }
+    recording.replace("Config.toml", "pose_model = \"HALPE_26\"", "");
+    recording.refused(&[], &["25 points, which may be BODY_25 or BODY_25B", "--keypoints"]);
+}
+
+#[test]
+fn somebody_whom_no_two_cameras_see() {
+    let recording = Recording::new();
+    for c in [2, 3] {
+        for file in recording.files(c) {
+            fs::write(file, "{}").unwrap();
+        }
+    }
+    recording.refused(&[], &["trial `walk`", "two cameras"]);
+}

@@ -1,0 +1,189 @@
+//! MuJoCo's models: joints against values of MuJoCo, and what is wrong with some.
+
+use crate::{LEG, ROUNDING, data, kinematics, numbers, rows};
+use kinefit::skeleton::{Offsets, Scales, UpAxis, read_model, read_model_str};
+use nalgebra::{Matrix3, Vector3};
+use serde_json::Value;
+
+/// What MuJoCo makes of several orders of Euler angles, units, and ranges that are limits or not.
+#[test]
+fn compilers_of_mujoco() {
+    let reference: Value = serde_json::from_str(&std::fs::read_to_string(data("compilers.json")).unwrap()).unwrap();
+    let cases = reference["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 7);
+    for case in cases {
+        let text = case["model"].as_str().unwrap();
+        let skeleton = read_model_str("model.xml", text).unwrap();
+        let (ones, zeros) = (Scales::ones(&skeleton), Offsets::zeros(&skeleton));
+        for (name, limited) in case["limited"].as_object().unwrap().iter().filter(|(name, _)| *name != "ball") {
+            let c = &skeleton.coordinates[skeleton.coordinate(name).unwrap().index()];
+            assert_eq!(c.range.is_some(), limited.as_bool().unwrap(), "{name}: {text}");
+            let expected = numbers(&case["ranges"][name]);
+            for (a, b) in c.range.iter().flatten().zip(expected) {
+                assert!((a - b).abs() < ROUNDING, "{name}: {text}");
+            }
+        }
+        for pose in case["poses"].as_array().unwrap() {
+            let q = skeleton.coordinates_from_qpos("qpos", &numbers(&pose["qpos"])).unwrap();
+            let frame = kinematics(&skeleton, &ones, &zeros, &q);
+            for (b, (p, r)) in (0..).zip(std::iter::zip(rows(&pose["xpos"]), rows(&pose["xmat"]))) {
+                let name = &skeleton.bodies[b].name;
+                assert!((frame.origins[b] - Vector3::from_column_slice(&p)).norm() < ROUNDING, "{name}: {text}");
+                let difference = frame.rotations[b].matrix() - Matrix3::from_row_slice(&r);
+                assert!(difference.abs().max() < ROUNDING, "{name}: {text}");
+            }
+            for (m, p) in rows(&pose["sites"]).iter().enumerate() {
+                assert!((frame.markers[m] - Vector3::from_column_slice(p)).norm() < ROUNDING, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_joint_and_orientation_of_mujoco() {
+    let skeleton = read_model(&data("body.xml")).unwrap();
+    let reference: Value = serde_json::from_str(&std::fs::read_to_string(data("body.json")).unwrap()).unwrap();
+    assert_eq!(skeleton.up, UpAxis::Z);
+    for joint in reference["joints"].as_array().unwrap() {
+        let name = joint["name"].as_str().unwrap();
+        let name = if name.is_empty() { "by_axisangle_joint" } else { name };
+        let Some(c) = skeleton.coordinate(name) else { continue };
+        let c = &skeleton.coordinates[c.index()];
+        assert_eq!(c.range.is_some(), joint["limited"].as_bool().unwrap(), "{name}");
+        if let Some(range) = c.range {
+            let expected = numbers(&joint["range"]);
+            assert!((range[0] - expected[0]).abs() < 1e-12 && (range[1] - expected[1]).abs() < 1e-12, "{name}");
+        }
+        if c.coupling.is_none() && !c.locked {
+            assert!((c.default - joint["ref"].as_f64().unwrap()).abs() < 1e-12, "{name}");
+        }
+    }
+    let held = &skeleton.coordinates[skeleton.coordinate("held").unwrap().index()];
+    assert!(held.locked && held.default == 0.125);
+    let (ones, zeros) = (Scales::ones(&skeleton), Offsets::zeros(&skeleton));
+    for pose in reference["poses"].as_array().unwrap() {
+        let mut q = skeleton.coordinates_from_qpos("qpos", &numbers(&pose["qpos"])).unwrap();
+        q[skeleton.coordinate("led").unwrap().index()] = f64::NAN;
+        skeleton.resolve_couplings(&mut q);
+        for s in [&skeleton, &skeleton.with_rotors()] {
+            let frame = kinematics(s, &ones, &zeros, &q);
+            for (b, (p, r)) in (0..).zip(std::iter::zip(rows(&pose["xpos"]), rows(&pose["xmat"]))) {
+                let name = &s.bodies[b].name;
+                assert!((frame.origins[b] - Vector3::from_column_slice(&p)).norm() < ROUNDING, "{name}");
+                assert!((frame.rotations[b].matrix() - Matrix3::from_row_slice(&r)).abs().max() < ROUNDING, "{name}");
+            }
+            let sites = rows(&pose["sites"]);
+            assert_eq!(sites.len(), s.markers.len());
+            for (m, p) in sites.iter().enumerate() {
+                assert!((frame.markers[m] - Vector3::from_column_slice(p)).norm() < ROUNDING, "{}", s.markers[m].name);
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_mujoco_models_are_refused_with_the_place() {
+    let change = |from: &str, to: &str| {
+        assert!(LEG.contains(from), "{from}");
+        LEG.replacen(from, to, 1)
+    };
+    let cases: Vec<(String, &[&str])> = vec![
+        (change("name=\"thigh\"", "name=\"shank\""), &["second body", "shank"]),
+        (change("name=\"adduction\"", "name=\"flexion\""), &["second joint", "flexion"]),
+        (change("name=\"adduction\"", "name=\"root_tx\""), &["root_tx"]),
+        (change("quat=\"1 1 0 0\"", "quat=\"0 0 0 0\""), &["not an orientation", "pelvis", "m.xml:2"]),
+        (change("quat=\"1 1 0 0\"", "quat=\"1 0 0 0\" euler=\"0 0 0\""), &["two ways"]),
+        (change("axis=\"1 0 0\"", "axis=\"0 0 0\""), &["no direction", "adduction", "m.xml:3"]),
+        (change("pos=\"0.1 -0.2 0.05\"", "pos=\"0.1 nan 0\""), &["nan", "thigh"]),
+        (change("type=\"slide\"", "type=\"screw\""), &["screw"]),
+        (change("<joint name=\"adduction\"", "<joint class=\"none\" name=\"adduction\""), &["none"]),
+        (change("<joint name=\"flexion\"", "<freejoint/><joint name=\"flexion\""), &["free joint", "thigh"]),
+        (change("angle=\"radian\"", "angle=\"turns\""), &["turns"]),
+        (change("<compiler ", "<compiler eulerseq=\"abc\" "), &["eulerseq"]),
+        (change("joint2=\"knee\"", "joint2=\"kne\""), &["`kne`", "`knee`"]),
+        (change("joint2=\"knee\"", "joint2=\"up\""), &["circle"]),
+        (change("</equality>", "<joint joint1=\"up\"/></equality>"), &["twice"]),
+        (change("</equality>", "<weld body1=\"foot\" body2=\"thigh\"/></equality>"), &["weld"]),
+        (change("<site name=\"toe\"", "<composite/><site name=\"toe\""), &["composite"]),
+        (change("<worldbody>", "<include file=\"not there.xml\"/><worldbody>"), &["not there.xml"]),
+        (change("<worldbody>", "<include/><worldbody>"), &["names no file"]),
+        (change("<site name=\"toe\"", "<geom size=\"0.1\" mass=\"nan\"/><site name=\"toe\""), &["`nan`", "<geom>"]),
+        (
+            change("<site name=\"toe\"", "<inertial pos=\"0 0 0\" mass=\"-2\"/><site name=\"toe\""),
+            &["the mass is -2", "<inertial>"],
+        ),
+        (LEG.replace("worldbody", "world"), &["worldbody"]),
+        ("<mujoco><worldbody/></mujoco>".into(), &["no bodies"]),
+        (format!("<mujoco><worldbody>{}", "<body>".repeat(100_000)), &["m.xml"]),
+        (
+            format!(
+                "<mujoco><worldbody>{}{}</worldbody></mujoco>",
+                "<body>".repeat(100_000),
+                "</body>".repeat(100_000)
+            ),
+            &["nested"],
+        ),
+    ];
+    for (text, said) in cases {
+        let error = match read_model_str("m.xml", &text) {
+            Ok(_) => panic!("read: {}", text.chars().take(3000).collect::<String>()),
+            Err(error) => error,
+        };
+        for part in said.iter().chain(&["m.xml"]) {
+            assert!(error.to_string().contains(part), "{part} is not in: {error}");
+        }
+    }
+}
+
+/// Files beside the model's folder may be shared between models; a model from elsewhere may not name any file there is.
+#[test]
+fn includes_from_elsewhere_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for inner in ["a/models", "a/shared", "b"] {
+        std::fs::create_dir_all(folder.path().join(inner)).unwrap();
+    }
+    let body = "<mujocoinclude><worldbody><body name=\"x\"><joint name=\"j\"/></body></worldbody></mujocoinclude>";
+    for place in ["a/shared/part.xml", "b/part.xml"] {
+        std::fs::write(folder.path().join(place), body).unwrap();
+    }
+    let read = |file: &str| {
+        let top = folder.path().join("a/models/top.xml");
+        std::fs::write(&top, format!("<mujoco><include file=\"{file}\"/></mujoco>")).unwrap();
+        read_model(&top)
+    };
+    assert!(read("../shared/part.xml").is_ok());
+    let elsewhere = folder.path().join("b/part.xml").display().to_string();
+    let mut refused = vec!["../../b/part.xml", "../shared/../../b/part.xml", &elsewhere];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(folder.path().join("b/part.xml"), folder.path().join("a/models/link.xml")).unwrap();
+        refused.push("link.xml");
+    }
+    for file in refused {
+        let error = read(file).unwrap_err().to_string();
+        assert!(error.contains("top.xml:1, <include>") && error.contains("not in the model's folder"), "{error}");
+    }
+    let error = read("../../b/none.xml").unwrap_err().to_string();
+    assert!(error.contains("none.xml: cannot be read"), "{error}");
+}
+
+#[test]
+fn includes_are_relative_to_the_top_and_may_not_go_round() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("parts")).unwrap();
+    put(
+        "parts/bodies.xml",
+        "<mujocoinclude><body name=\"a\"><include file=\"parts/joint.xml\"/></body></mujocoinclude>",
+    );
+    put(
+        "parts/joint.xml",
+        "<!-- a joint --><mujocoinclude><joint name=\"j\"/><site name=\"s\" pos=\"1 0 0\"/></mujocoinclude>",
+    );
+    put("top.xml", "<mujoco><worldbody><include file=\"parts/bodies.xml\"/></worldbody></mujoco>");
+    let skeleton = read_model(&folder.path().join("top.xml")).unwrap();
+    assert!(skeleton.coordinate("j").is_some() && skeleton.marker("s").is_some());
+    put("parts/joint.xml", "<mujocoinclude><include file=\"parts/bodies.xml\"/></mujocoinclude>");
+    let error = read_model(&folder.path().join("top.xml")).unwrap_err().to_string();
+    assert!(error.contains("circle"), "{error}");
+}
