@@ -7,7 +7,7 @@
 
 mod common;
 
-use kinefit::solve::first_order::{AdamOptions, Descent, Group, Networks, PoseGradient, Terms, Window, adam};
+use kinefit::solve::first_order::{AdamOptions, Descent, Group, Networks, ObjectiveGradient, Terms, Window, adam};
 use kinefit::trajectory::mlp::{Architecture, Mlp};
 use std::time::Instant;
 
@@ -47,7 +47,7 @@ fn main() {
         });
         let poses = networks.poses(&at);
         let windows = [Window { trial: 0, frames: 0..300 }];
-        let mut found = PoseGradient::default();
+        let mut found = ObjectiveGradient::default();
         let objective = seconds(|| {
             problem.cost_of_poses(&windows, &poses, &parameters, Terms::default(), 1.0, &mut found);
         });

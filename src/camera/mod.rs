@@ -6,8 +6,12 @@
 //! u = K · distort( x/z, y/z ),   (x, y, z) = camera_from_world · point_in_world
 //! ```
 //!
+//! With feature `learn`, `autodiff` makes this an operation of burn's.
+//!
 //! Camera axes: x right, y down, z forward (OpenCV). Lengths in metres, pixels from the top left corner.
 
+#[cfg(feature = "learn")]
+pub mod autodiff;
 pub mod calibration;
 pub mod lens;
 mod polynomial;

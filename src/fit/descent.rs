@@ -17,7 +17,7 @@ use crate::residual::gauge::GaugePrior;
 use crate::solve::first_order::{
     AdamOptions, AdamState, Descended, Group, Lesson, Networks, Schedule, Terms, adam, quasi_newton, shared_vector,
 };
-use crate::solve::{EvidenceOptions, Parameters, Problem, update_noise, update_smoothness};
+use crate::solve::{EvidenceOptions, Free, Parameters, Problem, observed, update_noise, update_smoothness};
 use crate::trajectory::mlp::Mlp;
 use crate::trajectory::{BSpline, Pose, Trajectory, nearest_spline};
 use nalgebra::{Matrix3, Rotation3};
@@ -111,7 +111,9 @@ pub(super) fn descend(
                 // How rough a network is before it has come near says nothing of the movement.
                 if steady || here.progress.smoothed > 0 || converged {
                     if options.terms.smoothness && here.progress.smoothed < SMOOTHNESS_ROUNDS {
-                        update_smoothness(problem, &parameters, &prior_smoothness, &evidence);
+                        if let Some(told) = observed(problem, &Free::nothing(problem.rig.len()), &parameters) {
+                            update_smoothness(problem, &parameters, &told, &prior_smoothness, &evidence);
+                        }
                         here.progress.smoothed += 1;
                     } else {
                         here.progress.settled = true;

@@ -13,5 +13,7 @@ mod order;
 pub mod robust;
 pub mod se3;
 pub mod so3;
+#[cfg(feature = "learn")]
+pub(crate) mod tensor;
 
 pub use order::median;

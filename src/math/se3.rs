@@ -30,6 +30,13 @@ pub fn d_moved_d_twist(x: &Vector3<f64>) -> Matrix3x6<f64> {
     m
 }
 
+/// Its transpose times `force`, 6: the torque about the origin and the force, `[x × f; f]`. What a gradient in a point is worth to a rigid motion.
+#[inline]
+pub fn wrench(x: &Vector3<f64>, force: &Vector3<f64>) -> Vector6<f64> {
+    let torque = x.cross(force);
+    Vector6::new(torque.x, torque.y, torque.z, force.x, force.y, force.z)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +53,11 @@ mod tests {
             let numeric = (retract(&t, &delta) * x - retract(&t, &-delta) * x) / 2e-6;
             assert!((numeric - d.column(k)).norm() < 1e-9);
         }
+    }
+    #[test]
+    fn a_wrench_is_the_transpose() {
+        let (x, f) = (Vector3::new(0.7, 0.1, -0.4), Vector3::new(-0.2, 1.3, 0.6));
+        // Two products of numbers near 1 and their sum.
+        assert!((wrench(&x, &f) - d_moved_d_twist(&x).tr_mul(&f)).amax() < 1e-15);
     }
 }

@@ -76,6 +76,14 @@ pub fn left_jacobian_inverse(omega: &Vector3<f64>) -> Matrix3<f64> {
     Matrix3::identity() - h * 0.5 + h * h * k
 }
 
+/// A gradient `g` in left perturbations `exp(ω)·R`, 3, as one in the nine numbers of `R`: `½·[g]×·R`.
+///
+/// Its inner product with `dR = [ω]×·R` is `½·tr([g]×ᵀ[ω]×) = g·ω` for every `ω`; across the rotations, where `R` cannot go, it has no part. Whatever makes `R` out of
+/// other numbers and keeps it a rotation gets the right gradient from it.
+pub fn matrix_gradient(g: &Vector3<f64>, r: &Rotation3<f64>) -> Matrix3<f64> {
+    hat(&(g * 0.5)) * r.matrix()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +115,14 @@ mod tests {
             let plus = log(&(exp(&(v + d * h)) * r.inverse()));
             let minus = log(&(exp(&(v - d * h)) * r.inverse()));
             prop_assert!(((plus - minus) / (2.0 * h) - left_jacobian(&v) * d).norm() < 1e-8);
+        }
+
+        #[test]
+        fn matrix_gradient_is_the_gradient(v in vector(3.0), g in vector(2.0), omega in vector(2.0)) {
+            let r = exp(&v);
+            let along = matrix_gradient(&g, &r).dot(&(hat(&omega) * r.matrix()));
+            // Some tens of products of numbers below 2.
+            prop_assert!((along - g.dot(&omega)).abs() < 1e-14);
         }
 
         #[test]

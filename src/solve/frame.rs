@@ -2,9 +2,10 @@
 
 use super::corner::Corner;
 use super::problem::{BorderLayout, Free, Information, Parameters, Problem};
-use super::spatial::{SpatialInformation, wrench};
+use super::spatial::SpatialInformation;
 use crate::camera::Projector;
 use crate::kinematics::FrameDerivatives;
+use crate::math::se3::wrench;
 use crate::residual::point::PointObservation;
 use crate::residual::reprojection::Observation;
 use crate::residual::{Curvature, gaussian, limit, point, reprojection};

@@ -10,9 +10,9 @@
 //! in that step, steps are projected onto the bounds. The information about a body's twist is summed over its markers, then over subtrees, as in the fits of whole
 //! trials; no Jacobian is formed. A free body's rotation is a rotation here, without singular poses and without bounds of its own angles.
 
-use super::spatial::{SpatialInformation, wrench};
+use super::spatial::SpatialInformation;
 use crate::kinematics::{FrameDerivatives, Mechanism};
-use crate::math::dense;
+use crate::math::{dense, se3::wrench};
 use crate::skeleton::{CoordinateId, MarkerId, Offsets, Rotor, Scales};
 use crate::trajectory::{Layout, Pose};
 use faer::{MatMut, MatRef};

@@ -72,12 +72,6 @@ impl AddAssign for SpatialInformation {
     }
 }
 
-/// `Aᵀ·g`: torque and force of a gradient at a point.
-#[inline]
-pub(super) fn wrench(p: &Vector3<f64>, gradient: &Vector3<f64>) -> Vector6<f64> {
-    stack(&p.cross(gradient), gradient)
-}
-
 #[inline]
 fn stack(top: &Vector3<f64>, bottom: &Vector3<f64>) -> Vector6<f64> {
     Vector6::new(top.x, top.y, top.z, bottom.x, bottom.y, bottom.z)
@@ -104,6 +98,5 @@ mod tests {
         assert!((s.of_displacement(&u) - a.tr_mul(&(w * u))).amax() < 1e-14);
         let r = Rotation3::from_euler_angles(0.3, -0.5, 1.1);
         assert!((s.of_axes(&r) - a.tr_mul(&(w * r.matrix()))).amax() < 1e-14);
-        assert!((wrench(&p, &u) - a.tr_mul(&u)).amax() < 1e-14);
     }
 }

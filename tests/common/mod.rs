@@ -1,6 +1,8 @@
 //! What several tests share.
 #![allow(dead_code)]
 
+pub mod random;
+
 use kinefit::skeleton::{ScaleGroup, ScaleGroups, Skeleton, read_model_str};
 
 /// A person of sticks: 33 coordinates, 21 markers of HALPE_26; fast, and fixed whatever becomes of the default body.

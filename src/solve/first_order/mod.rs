@@ -16,4 +16,4 @@ pub use adamw::{AdamOptions, AdamState, AdamW, Descent, DescentState, Group, Sch
 pub use lbfgs::quasi_newton;
 pub use lesson::Lesson;
 pub use networks::{Descended, MiniBatch, Networks, Rates, adam};
-pub use objective::{PoseGradient, Terms, Window, in_twists, shared_parameters, shared_vector};
+pub use objective::{ObjectiveGradient, Terms, Window, in_twists, shared_parameters, shared_vector};

@@ -1,7 +1,7 @@
 //! Networks and what their trials share, as one flat vector to descend in.
 
 use super::adamw::{AdamOptions, AdamState, AdamW, Descent, DescentState, Group};
-use super::objective::{PoseGradient, Terms, Window, in_twists, shared_parameters};
+use super::objective::{ObjectiveGradient, Terms, Window, in_twists, shared_parameters};
 use crate::solve::levenberg::{Progress, StopFlag};
 use crate::solve::problem::{Parameters, Problem};
 use crate::trajectory::Pose;
@@ -171,7 +171,7 @@ impl Descent for Networks<'_> {
             poses.push(of_window);
         }
         let x: Vec<f64> = parameters[self.shared()].iter().map(|&x| x.into()).collect();
-        let mut found = PoseGradient::default();
+        let mut found = ObjectiveGradient::default();
         let shared = shared_parameters(self.problem, &x);
         let cost = self.problem.cost_of_poses(&windows, &poses, &shared, self.terms, weight, &mut found);
         in_twists(self.problem, &x, &mut found.shared);

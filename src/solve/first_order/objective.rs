@@ -4,17 +4,16 @@
 //! take their place ([`super::roughness`]).
 
 use super::roughness::roughness;
-use crate::kinematics::FrameDerivatives;
-use crate::math::so3;
+use crate::kinematics::{FrameDerivatives, PoseGradient};
+use crate::math::{se3, so3};
 use crate::residual::smoothness::spacing_share;
 use crate::residual::{Curvature, gaussian, limit, point, reprojection};
 use crate::solve::corner::DenseCorner;
 use crate::solve::frame::Shared;
 use crate::solve::linearise::shared_priors;
 use crate::solve::problem::{Information, Parameters, Problem};
-use crate::solve::spatial::wrench;
 use crate::trajectory::Pose;
-use nalgebra::{Vector3, Vector6};
+use nalgebra::Vector3;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -48,7 +47,7 @@ pub struct Window {
 
 /// The gradient.
 #[derive(Debug, Clone, Default)]
-pub struct PoseGradient {
+pub struct ObjectiveGradient {
     /// By window, `[frame][degree of freedom]`; rotors by left tangents.
     pub poses: Vec<Vec<f64>>,
     /// In the order of [`super::super::BorderLayout`]; cameras by left tangents at where they stand.
@@ -112,7 +111,7 @@ impl Problem {
         parameters: &Parameters,
         terms: Terms,
         weight: f64,
-        gradient: &mut PoseGradient,
+        gradient: &mut ObjectiveGradient,
     ) -> f64 {
         let shared = Shared::new(self, &self.free, parameters, Information::Step);
         let (n, columns) = (self.layout.dofs(), shared.border.columns);
@@ -134,7 +133,7 @@ impl Problem {
                             let at = i * PIECE + k;
                             work.frame(&shared, window.trial, window.frames.start + at, &poses[at], terms, to);
                         }
-                        (work.cost, work.shared.clone())
+                        (work.cost, work.shared(&shared))
                     },
                 )
                 .collect();
@@ -168,8 +167,11 @@ impl Problem {
 /// Buffers of one worker, and its sums.
 struct Work {
     kinematics: FrameDerivatives,
-    body: Vec<Vector6<f64>>,
+    /// By slot.
+    forces: Vec<Vector3<f64>>,
+    pulled: PoseGradient,
     cost: f64,
+    /// In the border's columns: cameras, and at the end of a piece the rest.
     shared: Vec<f64>,
 }
 
@@ -178,7 +180,8 @@ impl Work {
         let mechanism = &shared.problem.mechanism;
         Self {
             kinematics: mechanism.workspace(),
-            body: vec![Vector6::zeros(); mechanism.skeleton().bodies.len()],
+            forces: vec![Vector3::zeros(); shared.problem.markers.len()],
+            pulled: PoseGradient::zeros(mechanism),
             cost: 0.0,
             shared: vec![0.0; shared.border.columns],
         }
@@ -187,29 +190,32 @@ impl Work {
     fn clear(&mut self) {
         self.cost = 0.0;
         self.shared.fill(0.0);
+        self.pulled.scales.fill(0.0);
+        self.pulled.offsets.fill(Vector3::zeros());
+    }
+
+    /// What the frames since [`Self::clear`] say of shared parameters, in the border's columns.
+    fn shared(&mut self, shared: &Shared) -> Vec<f64> {
+        if let Some(s) = shared.border.scales {
+            self.shared[s..].iter_mut().zip(&self.pulled.scales).for_each(|(a, b)| *a += b);
+        }
+        for (at, marker) in shared.border.offsets.iter().zip(&shared.problem.markers) {
+            if let Some(at) = at {
+                let of_marker = self.pulled.offsets[marker.index()];
+                self.shared[*at..at + 3].iter_mut().zip(of_marker.iter()).for_each(|(a, b)| *a += b);
+            }
+        }
+        self.shared.clone()
     }
 
     /// Adds a frame; writes the gradient in its pose.
     fn frame(&mut self, shared: &Shared, trial: usize, frame: usize, pose: &Pose, terms: Terms, gradient: &mut [f64]) {
         let (problem, border) = (shared.problem, &shared.border);
         let (mechanism, hyper) = (&problem.mechanism, &problem.hyper);
-        let skeleton = mechanism.skeleton();
-        let (w, groups) = (&mut self.kinematics, problem.groups());
+        let w = &mut self.kinematics;
         mechanism.linearise_about(&shared.origin, &shared.scales, &shared.offsets, &pose.q, &pose.rotors, w);
-        self.body.fill(Vector6::zeros());
+        self.forces.fill(Vector3::zeros());
         let data = &problem.trials[trial];
-        let pull = |slot: usize, g: Vector3<f64>, body: &mut [Vector6<f64>], sums: &mut [f64]| {
-            let marker = problem.markers[slot];
-            let b = skeleton.markers[marker.index()].body.index();
-            body[b] += wrench(&(w.frame.markers[marker.index()] - shared.origin), &g);
-            let in_body = w.frame.rotations[b].inverse_transform_vector(&g);
-            if let Some(o) = border.offsets[slot] {
-                sums[o..o + 3].iter_mut().zip(in_body.iter()).for_each(|(a, b)| *a += b);
-            }
-            if let Some(s) = border.scales {
-                mechanism.marker_within_body_by_scale(marker, |g, d| sums[s + g] += d.dot(&in_body));
-            }
-        };
         for o in data.frame_observations(frame) {
             let (slot, camera) = (o.slot as usize, o.camera as usize);
             let p = w.frame.markers[problem.markers[slot].index()];
@@ -220,10 +226,10 @@ impl Work {
                 continue;
             };
             self.cost += m.cost;
-            pull(slot, m.gradient, &mut self.body, &mut self.shared);
+            self.forces[slot] += m.gradient;
             if let Some(first) = border.cameras[camera] {
                 // Moving a camera by a twist is moving all it sees by the opposite.
-                let turned = wrench(&(p - shared.origin), &m.gradient);
+                let turned = se3::wrench(&(p - shared.origin), &m.gradient);
                 self.shared[first..first + 6].iter_mut().zip(turned.iter()).for_each(|(a, b)| *a -= b);
             }
         }
@@ -232,28 +238,11 @@ impl Work {
             let p = w.frame.markers[problem.markers[slot].index()];
             let m = point::linearise(o, &p, hyper.point_sigma[slot], hyper.point_loss, Curvature::Majorant);
             self.cost += m.cost;
-            pull(slot, m.gradient, &mut self.body, &mut self.shared);
+            self.forces[slot] += m.gradient;
         }
-        if let Some(s) = border.scales {
-            for b in 0..self.body.len() {
-                let force: Vector3<f64> = self.body[b].fixed_rows::<3>(3).into_owned();
-                for &g in mechanism.groups_moving(b) {
-                    self.shared[s + g] += w.origin_by_scale[b * groups + g].dot(&force);
-                }
-            }
-        }
-        for b in (1..self.body.len()).rev() {
-            let parent = skeleton.bodies[b].parent.index();
-            if parent > 0 {
-                let own = self.body[b];
-                self.body[parent] += own;
-            }
-        }
-        for b in 1..self.body.len() {
-            for k in mechanism.body_columns(b) {
-                gradient[mechanism.columns()[k].dof] += w.twists[k].dot(&self.body[b]);
-            }
-        }
+        let forces = problem.markers.iter().copied().zip(self.forces.iter().copied());
+        mechanism.pull_back_about(&shared.origin, w, forces, &mut self.pulled);
+        gradient.iter_mut().zip(&self.pulled.dofs).for_each(|(a, b)| *a += b);
         if !terms.poses {
             return;
         }

@@ -31,7 +31,7 @@ fn poses(problem: &crate::solve::Problem, parameters: &crate::solve::Parameters)
 fn cost_and_gradient_are_those_of_the_second_order_solver() {
     let (mut problem, parameters) = problem(3.0, LOSS);
     problem.hyper.smoothness.fill(0.0);
-    let mut gradient = PoseGradient::default();
+    let mut gradient = ObjectiveGradient::default();
     let poses = poses(&problem, &parameters);
     let cost = problem.cost_of_poses(&windows(&problem), &poses, &parameters, Terms::default(), 1.0, &mut gradient);
     let second = linearise(&problem, &parameters);
@@ -69,13 +69,13 @@ fn gradient_agrees_with_differences() {
     }
     let (windows, poses) = (windows(&problem), poses(&problem, &parameters));
     let n = problem.layout.dofs();
-    let evaluate = |poses: &[Vec<Pose>], x: &[f64], gradient: &mut PoseGradient| {
+    let evaluate = |poses: &[Vec<Pose>], x: &[f64], gradient: &mut ObjectiveGradient| {
         let cost =
             problem.cost_of_poses(&windows, poses, &shared_parameters(&problem, x), Terms::default(), 0.7, gradient);
         in_twists(&problem, x, &mut gradient.shared);
         cost
     };
-    let mut gradient = PoseGradient::default();
+    let mut gradient = ObjectiveGradient::default();
     evaluate(&poses, &x, &mut gradient);
     for _ in 0..10 {
         let along: Vec<f64> = (0..columns).map(|_| 0.1 * rng.random_range(-1.0..1.0)).collect();
@@ -101,7 +101,7 @@ fn gradient_agrees_with_differences() {
                 })
                 .collect();
             let x: Vec<f64> = x.iter().zip(&along).map(|(x, d)| x + h * d).collect();
-            evaluate(&moved, &x, &mut PoseGradient::default())
+            evaluate(&moved, &x, &mut ObjectiveGradient::default())
         };
         let h = 1e-5;
         let numeric = (at(h) - at(-h)) / (2.0 * h);

@@ -1,6 +1,6 @@
 //! The pose as a network of time, beside the B-spline: the same session, the same objective.
 //!
-//!     cargo run --release --features learn --example 09_network_trajectory [SESSION]
+//!     cargo run --release --features learn --example 10_network_trajectory [SESSION]
 //!
 //! Without a session folder it takes the embedded demo, whose truth is known. The table has the B-spline's fit, the network's from a random start at about the B-spline's cost in time,
 //! at ten times that, and at its own end, where rates have faded; then the network that begins where the B-spline ended.
