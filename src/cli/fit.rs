@@ -135,6 +135,11 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         // Nothing is left to go on to; where there was none, none is missing.
         let _ = std::fs::remove_file(out.join(super::network::CHECKPOINT));
     }
+    #[cfg(feature = "learn")]
+    if fit.status == crate::fit::Status::Usable && arguments.trajectory == Kind::Mlp {
+        fit.warnings
+            .push("The descent was stopped before its end: the same command with --resume goes on from there.".into());
+    }
     output.write(&fit, &provenance, arguments.json, console)
 }
 

@@ -3,6 +3,8 @@
 //! [`fit_session`] minimises the equation of this library over everything at once, by stages that each start from the last: first trajectory and scales from the triangulated guess,
 //! then marker offsets, then the cameras. Between rounds the noise of each camera and keypoint and the smoothness of each coordinate
 //! are estimated from the residuals, so that nothing about detector or movement has to be known.
+//!
+//! With [`TrajectoryKind`] `Mlp` (feature `learn`) the same objective is descended along its gradient, with networks of time in the place of B-splines.
 
 mod build;
 #[cfg(feature = "learn")]
