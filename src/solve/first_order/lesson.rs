@@ -8,7 +8,7 @@ use crate::trajectory::Pose;
 use crate::trajectory::mlp::{Batch, Mlp};
 use nalgebra::Vector3;
 
-/// Half the squared distance of networks' poses from given ones: numbers by value, rotations by angle; in units of [`FINE`].
+/// Half the squared distance of networks' poses from given ones: numbers by value, rotations by angle; in units of a milliradian and a millimetre.
 pub struct Lesson<'a> {
     problem: &'a Problem,
     mlps: &'a [Mlp],

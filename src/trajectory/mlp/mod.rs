@@ -4,9 +4,9 @@
 //! q_φ(t) = head( W_n·[ … f(W₁·e(t) + b₁) …, e(t) ] + b_n )
 //! ```
 //!
-//! An implicit representation (Cotton 2024, arXiv 2402.17192): sinusoidal [encoding] of time, fully connected [layers](network) with the encoding beside the first ones' outputs,
-//! outputs [squashed](head) to joint ranges where there are ranges, rotations by six numbers. A network has from tens of thousands to millions of parameters and no ∂q/∂φ that is local:
-//! first-order methods fit it (`solve::first_order`), on products with [burn](batch). Parameters are single precision; one time is evaluated in double precision, with exact rates.
+//! An implicit representation (Cotton 2024, arXiv 2402.17192): sinusoidal [encoding](Encoding) of time, fully connected [layers](Network) with the encoding beside the first ones' outputs,
+//! outputs [squashed](Head) to joint ranges where there are ranges, rotations by six numbers. A network has from tens of thousands to millions of parameters and no ∂q/∂φ that is local:
+//! first-order methods fit it (`solve::first_order`), on burn, [many times at once](Batch). Parameters are single precision; one time is evaluated in double precision, with exact rates.
 
 mod architecture;
 mod batch;
