@@ -162,6 +162,15 @@ fn a_rate_that_is_far_too_high_is_survived() {
 fn a_trial_of_three_frames_is_too_short() {
     let error = fit_session(&walk(3).session, &mlp(short(10))).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("has 3 frames") && error.contains("--trajectory bspline"), "{error}");
+    // Of two trials only the short one fails, and by its name.
+    let mut session = walk(12).session;
+    let mut short = walk(3).session.trials.remove(0);
+    short.name = "short".into();
+    session.trials.push(short);
+    let fit = fit_session(&session, &mlp(self::short(10))).unwrap();
+    let ends: Vec<_> = fit.trials.iter().map(|t| (t.name.as_str(), t.left_out())).collect();
+    assert_eq!(ends, [("walk", false), ("short", true)]);
+    assert!(fit.trials[1].reason.contains("has 3 frames"), "{}", fit.trials[1].reason);
 }
 
 /// The published objective has no priors: no deviations, and what nothing holds drifts; but it goes down.

@@ -14,6 +14,7 @@ use crate::math::basis::Knots;
 use crate::math::robust::RobustLoss;
 use crate::residual::extrinsics::ExtrinsicsPrior;
 use crate::residual::gauge::GaugePrior;
+use crate::session::Unusable;
 use crate::solve::first_order::{
     AdamOptions, AdamState, Descended, Group, Lesson, Networks, Schedule, Terms, adam, quasi_newton, shared_vector,
 };
@@ -34,9 +35,17 @@ const LESSON_RATE: f64 = 3e-3;
 const LESSON_STEPS: u64 = 2000;
 
 /// Fewest frames a network is fitted to: third differences want four.
-pub(super) const FEWEST_FRAMES: usize = 4;
+const FEWEST_FRAMES: usize = 4;
 
-/// Fits networks, random ones or, where `taught`, such as begin at the poses of `start`. Returns the parameters with the B-splines nearest to them, the networks, and whether the
+/// What is wrong, for a network, with a trial of so many frames.
+pub(super) fn too_short(frames: usize) -> Option<Unusable> {
+    (frames < FEWEST_FRAMES).then(|| Unusable {
+        problem: format!("has {frames} frames; a network of time needs {FEWEST_FRAMES}"),
+        advice: "fit short trials with --trajectory bspline".into(),
+    })
+}
+
+/// Fits networks, random ones or, with a warm start, such as begin at the poses of `start`. No trial is [`too_short`]. Returns the parameters with the B-splines nearest to them, the networks, and whether the
 /// descent ended because nothing was left to gain.
 pub(super) fn descend(
     run: &mut Run,
@@ -228,13 +237,6 @@ fn random_networks(problem: &Problem, start: &Parameters, options: &NetworkOptio
     let soft = options.terms.poses;
     let of_trial = |(i, trajectory): (usize, &BSpline)| {
         let times = &problem.trials[i].times;
-        if times.len() < FEWEST_FRAMES {
-            return Err(Error::input(
-                format_args!("trial {}", i + 1),
-                format_args!("has {} frames; a network of time needs {FEWEST_FRAMES}", times.len()),
-                "fit short trials with --trajectory bspline",
-            ));
-        }
         let duration = times[times.len() - 1] + times[1];
         let usual = mean_pose(problem, trajectory, times);
         let seed = options.seed.wrapping_add(i as u64);

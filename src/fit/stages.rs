@@ -136,6 +136,15 @@ fn attempt(
         let failure = |s: std::result::Result<_, Unusable>| s.err().map(|why| Verdict::unusable("initialise", &why));
         return Ok(Attempt::Without(sampled.into_iter().map(failure).collect()));
     }
+    #[cfg(feature = "learn")]
+    if let TrajectoryKind::Mlp(_) = &options.trajectory {
+        let short = |t: &Trial| super::descent::too_short(t.detections.frames);
+        let failures: Vec<_> =
+            session.trials.iter().map(|t| short(t).map(|why| Verdict::unusable("initialise", &why))).collect();
+        if failures.iter().any(Option::is_some) {
+            return Ok(Attempt::Without(failures));
+        }
+    }
     let samples: Vec<_> = sampled.into_iter().flatten().collect();
     let grids: Vec<_> = session.trials.iter().map(|t| knots(t.detections.frames, t.rate_hz, options)).collect();
     let start = initialise(&built.problem, &samples, &grids, options);

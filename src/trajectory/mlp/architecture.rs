@@ -33,7 +33,7 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// Two layers of 128 beside all harmonics up to 8 Hz: the default. As good as the large ones on trials of ten seconds, a hundredth of their size.
+    /// Two layers of 128 beside all harmonics up to 8 Hz: the default. Tens of thousands of parameters for trials of seconds, where the large ones have millions.
     pub fn small() -> Self {
         Self {
             layers: vec![128, 128],
