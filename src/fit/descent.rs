@@ -120,8 +120,10 @@ pub(super) fn descend(
                 // How rough a network is before it has come near says nothing of the movement.
                 if steady || here.progress.smoothed > 0 || converged {
                     if options.terms.smoothness && here.progress.smoothed < SMOOTHNESS_ROUNDS {
-                        if let Some(told) = observed(problem, &Free::nothing(problem.rig.len()), &parameters) {
+                        let nothing = Free::nothing(problem.rig.len());
+                        if let Some(told) = observed(&mut run.workspace, problem, &nothing, &parameters) {
                             update_smoothness(problem, &parameters, &told, &prior_smoothness, &evidence);
+                            told.recycle(&mut run.workspace);
                         }
                         here.progress.smoothed += 1;
                     } else {

@@ -16,8 +16,8 @@ use crate::session::markers::MarkerTrial;
 use crate::session::tasks::IkTasks;
 use crate::skeleton::{MarkerId, Offsets, Scales, Skeleton};
 use crate::solve::{
-    EvidenceOptions, Free, Observed, Parameters, Priors, Problem, TrialProblem, Uncertainty, observed, offset_sd,
-    uncertainty, update_point_noise, update_smoothness,
+    EvidenceOptions, Free, Observed, Parameters, Priors, Problem, TrialProblem, Uncertainty, Workspace, observed,
+    offset_sd, uncertainty_in, update_point_noise, update_smoothness,
 };
 use nalgebra::Vector3;
 
@@ -30,8 +30,8 @@ const SANE: (std::ops::Range<f64>, f64) = (0.3..3.0, 0.1);
 /// Rounds of estimating noise, smoothness and the spread of offsets.
 const ROUNDS: usize = 8;
 
-/// Relative change of the estimates below which another round is not worth its time.
-const SETTLED: f64 = 0.05;
+/// Change of the estimates below which another round is not worth its time: relative, and in metres, a hundredth of a millimetre being nothing on a body.
+const SETTLED: (f64, f64) = (0.05, 1e-5);
 
 /// Decrement at which the fit has converged: a standard deviation in the space of all its thousands of parameters together.
 const CONVERGED: f64 = 0.5;
@@ -136,15 +136,19 @@ pub fn fit_markers(
         let before = estimates(&problem);
         update_point_noise(&mut problem, &outcome.parameters, pooling);
         // Trajectories are told the same with and without what they share: one matrix for both estimates.
-        let told = told(&problem, &outcome.parameters);
+        let told = told(&mut run.workspace, &problem, &outcome.parameters);
         weigh_priors(&mut problem, &outcome.parameters, told.as_ref(), &believed);
         if let Some(told) = &told {
             update_smoothness(&mut problem, &outcome.parameters, told, &prior_smoothness, &evidence);
         }
+        if let Some(told) = told {
+            told.recycle(&mut run.workspace);
+        }
         coordinate_tasks(&mut problem, tasks)?;
-        let change = before.iter().zip(estimates(&problem)).map(|(a, b)| (b / a - 1.0).abs()).fold(0.0, f64::max);
+        let same = |(a, b): (&f64, f64)| (b - a).abs() < SETTLED.1.max(SETTLED.0 * a);
+        let same = before.iter().zip(estimates(&problem)).all(same);
         run.say(Stage::Subject, 0.3 + 0.6 * round as f64 / ROUNDS as f64);
-        let settled = round == ROUNDS || change < SETTLED;
+        let settled = round == ROUNDS || same;
         let (iterations, decrement) = if settled { (options.max_iterations, CONVERGED) } else { (3, 0.1 * rough) };
         outcome = run.solve(&problem, outcome.parameters, iterations, decrement, outcome.damping);
         // Names that drew the model away from where it belongs until large errors counted less.
@@ -160,17 +164,14 @@ pub fn fit_markers(
 
     run.say(Stage::Covariance, 0.9);
     let parameters = outcome.parameters;
-    let last = if problem.free.offsets { told(&problem, &parameters) } else { None };
-    weigh_priors(&mut problem, &parameters, last.as_ref(), &believed);
-    drop(last);
     problem.priors.scales.clone_from(&believed.scales);
     let share = problem.hyper.autocorrelation_frames.sqrt();
     problem.priors.offset_sd.iter_mut().for_each(|sd| *sd *= share);
     let mut warnings: Vec<String> = unheard_tasks(&problem, tasks);
     let deviations = match options.covariance && !run.interrupted {
-        true => {
-            uncertainty(&problem, &parameters).map_err(|e| warnings.push(no_deviations(&problem, &trials, &e))).ok()
-        }
+        true => uncertainty_in(&mut run.workspace, &problem, &parameters)
+            .map_err(|e| warnings.push(no_deviations(&problem, &trials, &e)))
+            .ok(),
         false => None,
     };
     let fitted: Vec<MarkerTrialFit> = (0..trials.len())
@@ -257,9 +258,9 @@ fn no_deviations(problem: &Problem, trials: &[MarkerTrial], at: &NonPositivePivo
 }
 
 /// What the data tell, of shared parameters only where their spread is estimated.
-fn told(problem: &Problem, parameters: &Parameters) -> Option<Observed> {
+fn told(workspace: &mut Workspace, problem: &Problem, parameters: &Parameters) -> Option<Observed> {
     let held = Free::nothing(problem.rig.len());
-    observed(problem, if problem.free.offsets { &problem.free } else { &held }, parameters)
+    observed(workspace, problem, if problem.free.offsets { &problem.free } else { &held }, parameters)
 }
 
 /// Weighs what is believed of the body against data whose errors last: skin slides over bone and stays there for many frames, in which a thousand points say no more than a handful. The data that a

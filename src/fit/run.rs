@@ -1,7 +1,7 @@
 //! What the stages of a fit share: progress, interruption, and the count of what was done.
 
 use super::{FitOptions, Stage};
-use crate::solve::{Parameters, Problem, SolveOptions, SolveOutcome, solve};
+use crate::solve::{Parameters, Problem, SolveOptions, SolveOutcome, Workspace, solve_in};
 
 /// Progress and interruption through the stages.
 pub(super) struct Run<'a> {
@@ -15,12 +15,21 @@ pub(super) struct Run<'a> {
     pub interrupted: bool,
     /// The last one begun.
     pub stage: Stage,
+    /// The solver's memory.
+    pub workspace: Workspace,
 }
 
 impl<'a> Run<'a> {
     /// Nothing done yet.
     pub fn new(options: &'a FitOptions) -> Self {
-        Self { options, history: Vec::new(), iterations: 0, interrupted: false, stage: Stage::Initialise }
+        Self {
+            options,
+            history: Vec::new(),
+            iterations: 0,
+            interrupted: false,
+            stage: Stage::Initialise,
+            workspace: Workspace::default(),
+        }
     }
 
     /// A stage is begun, or `share` of the whole is done.
@@ -49,7 +58,7 @@ impl<'a> Run<'a> {
             stop: self.options.stop.clone(),
             ..SolveOptions::default()
         };
-        let outcome = solve(problem, start, &options);
+        let outcome = solve_in(&mut self.workspace, problem, start, &options);
         self.history.extend(&outcome.history);
         self.iterations += outcome.iterations;
         self.interrupted |= outcome.interrupted;

@@ -11,7 +11,7 @@ use crate::math::arrow::{NonPositivePivot, Part};
 use crate::session::{Session, Trial, Unusable, trial_place};
 use crate::skeleton::{ScaleGroups, Skeleton, read_model_str};
 use crate::solve::{
-    EvidenceOptions, Free, Parameters, Problem, observed, uncertainty, update_noise, update_smoothness,
+    EvidenceOptions, Free, Parameters, Problem, observed, uncertainty_in, update_noise, update_smoothness,
 };
 use std::borrow::Cow;
 use std::time::Instant;
@@ -178,7 +178,7 @@ fn attempt(
     let problem = &mut built.problem;
     problem.hyper.autocorrelation_frames = problem.autocorrelation_time(&problem.pixel_residuals(&parameters));
     let uncertainty = match options.covariance && options.trajectory.has_priors() && !run.interrupted {
-        true => match uncertainty(&built.problem, &parameters) {
+        true => match uncertainty_in(&mut run.workspace, &built.problem, &parameters) {
             Ok(found) => Some(found),
             Err(e) => {
                 let why = Unusable { problem: nothing_holds(&built.problem, &e), advice: NOTHING_HOLDS.into() };
@@ -268,8 +268,10 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         }
         let old = problem.hyper.sigmas().to_vec();
         update_noise(problem, &outcome.parameters, &evidence);
-        if let Some(told) = observed(problem, &Free::nothing(problem.rig.len()), &outcome.parameters) {
+        let nothing = Free::nothing(problem.rig.len());
+        if let Some(told) = observed(&mut run.workspace, problem, &nothing, &outcome.parameters) {
             update_smoothness(problem, &outcome.parameters, &told, &prior_smoothness, &evidence);
+            told.recycle(&mut run.workspace);
         }
         run.say(Stage::Cameras, 0.4 + 0.4 * round as f64 / MAX_ROUNDS as f64);
         let settled = round == MAX_ROUNDS || relative_change(&old, problem.hyper.sigmas()) < SETTLED;

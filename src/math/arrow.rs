@@ -16,6 +16,7 @@
 use super::banded::BlockBanded;
 use super::border::{Border, PANEL};
 use super::dense;
+use super::zeroed;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -61,23 +62,11 @@ impl Band {
         }
     }
 
-    /// Whether this has room for a system of the given shape.
-    fn fits(&self, block: usize, blocks: usize, bandwidth: usize, columns: usize) -> bool {
-        let m = &self.matrix;
-        (m.block, m.blocks, m.bandwidth, self.border.columns()) == (block, blocks, bandwidth, columns)
-    }
-
-    /// All zero, in the memory of another where that fits: a long trial's border is large, and fresh memory costs the system more than zeroing it.
-    pub fn zeros_in(storage: Option<Band>, block: usize, blocks: usize, bandwidth: usize, columns: usize) -> Self {
-        match storage.filter(|s| s.fits(block, blocks, bandwidth, columns)) {
-            Some(mut band) => {
-                band.matrix.clear();
-                band.border.clear();
-                band.rhs.fill(0.0);
-                band
-            }
-            None => Self::zeros(block, blocks, bandwidth, columns),
-        }
+    /// All zero, of any shape, in this one's memory as far as it goes: a long trial's border is large, and fresh memory costs the system more than zeroing it.
+    pub fn reshape(&mut self, block: usize, blocks: usize, bandwidth: usize, columns: usize) {
+        self.matrix.reshape(block, blocks, bandwidth);
+        self.border.reshape(block * blocks, columns);
+        zeroed(&mut self.rhs, block * blocks);
     }
 }
 
@@ -205,12 +194,9 @@ impl EliminatedBands {
         self.bands.par_iter().map(|band| band.matrix.selected_inverse()).collect()
     }
 
-    /// Frees the memory of the border, where only [`Self::inverses_inside`] is wanted.
-    pub fn without_border(mut self) -> Self {
-        for band in &mut self.bands {
-            band.border = Border::zeros(band.matrix.order(), 0);
-        }
-        self
+    /// Their memory, for the next system.
+    pub fn into_bands(self) -> Vec<Band> {
+        self.bands
     }
 
     /// Factors the border's Schur complement (this session's own, or one to which others were added).
@@ -259,7 +245,7 @@ impl ArrowFactor {
         ArrowSolution { bands, border }
     }
 
-    /// The memory of the factor, for the next system of the same shape.
+    /// The memory of the factor, for the next system.
     pub fn into_bands(self) -> Vec<Band> {
         self.bands
     }

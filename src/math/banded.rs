@@ -1,6 +1,7 @@
 //! Symmetric block-banded matrices: Cholesky factorisation, triangular solves, and the blocks of the inverse inside the band.
 
 use super::dense;
+use super::zeroed;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 
@@ -23,11 +24,10 @@ impl BlockBanded {
         Self { block, blocks, bandwidth, data: vec![0.0; blocks * (bandwidth + 1) * block * block] }
     }
 
-    /// Sets everything to zero.
-    pub fn clear(&mut self) {
-        /// Numbers that a thread takes at a time: that of a long trial is larger than any cache.
-        const PIECE: usize = 1 << 16;
-        self.data.par_chunks_mut(PIECE).for_each(|piece| piece.fill(0.0));
+    /// All zero, of any shape, in this one's memory if there is enough of it.
+    pub fn reshape(&mut self, block: usize, blocks: usize, bandwidth: usize) {
+        (self.block, self.blocks, self.bandwidth) = (block, blocks, bandwidth);
+        zeroed(&mut self.data, blocks * (bandwidth + 1) * block * block);
     }
 
     /// Rows of the matrix.

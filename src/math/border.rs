@@ -5,6 +5,7 @@
 
 use super::banded::BlockBanded;
 use super::dense;
+use super::zeroed;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 
@@ -25,9 +26,10 @@ impl Border {
         Self { rows, columns, data: vec![0.0; rows * columns] }
     }
 
-    /// Sets everything to zero.
-    pub fn clear(&mut self) {
-        self.data.fill(0.0);
+    /// All zero, of any shape, in this one's memory if there is enough of it.
+    pub fn reshape(&mut self, rows: usize, columns: usize) {
+        (self.rows, self.columns) = (rows, columns);
+        zeroed(&mut self.data, rows * columns);
     }
 
     /// Number of rows.

@@ -47,6 +47,18 @@ pub fn solve_upper(u: MatRef<'_, f64>, x: MatMut<'_, f64>) {
     release_vector_registers();
 }
 
+/// The diagonal of the inverse of a symmetric matrix, column-major; `None` where that is not positive definite.
+pub fn inverse_diagonal(matrix: &[f64], n: usize) -> Option<Vec<f64>> {
+    let mut factor = matrix.to_vec();
+    let mut inverse = faer::Mat::<f64>::identity(n, n);
+    if n > 0 {
+        cholesky(MatMut::from_column_major_slice_mut(&mut factor, n, n), &mut CholeskyWorkspace::new(n)).ok()?;
+        solve_lower(MatRef::from_column_major_slice(&factor, n, n), inverse.as_mut());
+    }
+    // A⁻¹ = L⁻ᵀ·L⁻¹.
+    Some(inverse.col_iter().map(|c| c.iter().map(|x| x * x).sum()).collect())
+}
+
 /// `c ← −a·b`.
 pub fn negative_product(c: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
     matmul::matmul(c, Accum::Replace, a, b, -1.0, Par::Seq);

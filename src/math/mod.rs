@@ -17,3 +17,18 @@ pub mod so3;
 pub(crate) mod tensor;
 
 pub use order::median;
+
+use rayon::prelude::*;
+
+/// Makes a vector `length` zeros, in the memory it has where that is enough.
+pub(crate) fn zeroed(values: &mut Vec<f64>, length: usize) {
+    /// Numbers that a thread takes at a time: those of a long trial are larger than any cache.
+    const PIECE: usize = 1 << 16;
+    if values.capacity() < length {
+        // Zeroed by the system, page by page as they are touched.
+        *values = vec![0.0; length];
+        return;
+    }
+    values.resize(length, 0.0);
+    values.par_chunks_mut(PIECE).for_each(|piece| piece.fill(0.0));
+}

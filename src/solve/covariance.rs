@@ -36,9 +36,21 @@ const LOOSE: f64 = 1e11;
 /// # Errors
 /// When the normal matrix is not positive definite: something is neither observed nor held by a prior.
 pub fn uncertainty(problem: &Problem, parameters: &Parameters) -> Result<Uncertainty, NonPositivePivot> {
+    uncertainty_in(&mut Workspace::default(), problem, parameters)
+}
+
+/// The same in the memory of a solver.
+///
+/// # Errors
+/// As [`uncertainty`].
+pub fn uncertainty_in(
+    workspace: &mut Workspace,
+    problem: &Problem,
+    parameters: &Parameters,
+) -> Result<Uncertainty, NonPositivePivot> {
     let border = problem.border();
     let n = problem.layout.dofs();
-    let here = linearise_in(&mut Workspace::default(), problem, &problem.free, parameters, Information::Posterior);
+    let here = linearise_in(workspace, problem, &problem.free, parameters, Information::Posterior);
     let diagonals: Vec<Vec<f64>> = here
         .arrow
         .bands

@@ -11,7 +11,7 @@
 use super::linearise::{Workspace, linearise_in};
 use super::problem::{Free, Information, Parameters, Problem};
 use crate::math::arrow::{EliminatedBands, SchurComplement};
-use crate::math::median;
+use crate::math::{dense, median};
 use crate::residual::smoothness;
 use crate::skeleton::{GROUND, Motion, Operation};
 use crate::trajectory::LocalTrajectory;
@@ -144,10 +144,22 @@ pub struct Observed {
 }
 
 /// What the data tell at the given parameters of trajectories and of what is free; `None` where the system cannot be factored.
-pub fn observed(problem: &Problem, free: &Free, parameters: &Parameters) -> Option<Observed> {
-    let here = linearise_in(&mut Workspace::default(), problem, free, parameters, Information::Observed);
+pub fn observed(
+    workspace: &mut Workspace,
+    problem: &Problem,
+    free: &Free,
+    parameters: &Parameters,
+) -> Option<Observed> {
+    let here = linearise_in(workspace, problem, free, parameters, Information::Observed);
     let (schur, bands) = here.arrow.eliminate(here.cost).ok()?;
-    Some(Observed { bands: bands.without_border(), schur })
+    Some(Observed { bands, schur })
+}
+
+impl Observed {
+    /// Gives its memory back once it is not needed any more.
+    pub fn recycle(self, workspace: &mut Workspace) {
+        workspace.recycle(self.bands.into_bands());
+    }
 }
 
 /// The deviations of marker offsets that maximise the evidence, those together that were `believed` to be alike: `Σ‖o‖²/γ`, `γ` being the number of components that the data
@@ -158,13 +170,13 @@ pub fn offset_sd(problem: &Problem, parameters: &Parameters, told: &Observed, be
     let border = problem.border();
     border.offsets.iter().flatten().next()?;
     let order = told.schur.order;
-    let covariance = nalgebra::DMatrix::from_column_slice(order, order, &told.schur.matrix).cholesky()?.inverse();
+    let variances = dense::inverse_diagonal(&told.schur.matrix, order)?;
     let of_slot = |sd: &f64| {
         let (mut determined, mut squares) = (0.0, 0.0);
         for (slot, first) in border.offsets.iter().enumerate() {
             let Some(first) = first.filter(|_| believed[slot] == *sd) else { continue };
             let prior = problem.priors.offset_sd[slot].powi(2);
-            determined += (first..first + 3).map(|i| (1.0 - covariance[(i, i)] / prior).clamp(0.0, 1.0)).sum::<f64>();
+            determined += (first..first + 3).map(|i| (1.0 - variances[i] / prior).clamp(0.0, 1.0)).sum::<f64>();
             squares += parameters.offsets[slot].norm_squared();
         }
         (squares / f64::max(determined, 1.0)).sqrt().max(OFFSET_SD_FLOOR).min(*sd)

@@ -101,6 +101,19 @@ impl LevenbergMarquardt {
             options,
         }
     }
+
+    /// The same in the memory of an earlier one.
+    fn with_workspace(options: SolveOptions, workspace: &mut Workspace) -> Self {
+        Self { workspace: std::mem::take(workspace), ..Self::new(options) }
+    }
+
+    /// Its memory.
+    fn into_workspace(mut self) -> Workspace {
+        if let Some(unused) = self.current {
+            self.workspace.recycle(unused.arrow.bands);
+        }
+        self.workspace
+    }
 }
 
 impl Solver<&Problem, LmState> for LevenbergMarquardt {
@@ -267,7 +280,17 @@ impl Observe<LmState> for Report {
 
 /// Minimises the problem from `start`. The best parameters are returned however it ends.
 pub fn solve(problem: &Problem, start: Parameters, options: &SolveOptions) -> SolveOutcome {
-    let mut executor = Executor::new(problem, LevenbergMarquardt::new(options.clone()))
+    solve_in(&mut Workspace::default(), problem, start, options)
+}
+
+/// The same in memory that is kept from one problem to the next.
+pub fn solve_in(
+    workspace: &mut Workspace,
+    problem: &Problem,
+    start: Parameters,
+    options: &SolveOptions,
+) -> SolveOutcome {
+    let mut executor = Executor::new(problem, LevenbergMarquardt::with_workspace(options.clone(), workspace))
         .configure(|s: LmState| s.param(start.clone()).max_iters(options.max_iterations))
         .timer(options.timeout.is_some());
     if let Some(t) = options.timeout {
@@ -279,13 +302,15 @@ pub fn solve(problem: &Problem, start: Parameters, options: &SolveOptions) -> So
     match executor.run() {
         Ok(mut result) => {
             let reason = result.state.get_termination_reason().cloned();
+            let (damping, history) = (result.solver.damping, std::mem::take(&mut result.solver.history));
+            *workspace = result.solver.into_workspace();
             SolveOutcome {
                 cost: result.state.get_best_cost(),
                 iterations: result.state.get_iter(),
                 converged: reason == Some(TerminationReason::SolverConverged),
                 interrupted: reason == Some(TerminationReason::Interrupt),
-                damping: result.solver.damping,
-                history: result.solver.history,
+                damping,
+                history,
                 parameters: result.state.take_best_param().unwrap_or(start),
             }
         }

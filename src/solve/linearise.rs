@@ -3,13 +3,16 @@
 use super::corner::{Corner, DenseCorner};
 use super::frame::{FrameWork, Shared};
 use super::problem::{Free, Information, Parameters, Problem, pieces};
+use crate::kinematics::Mechanism;
 use crate::math::arrow::{Arrow, Band};
 use crate::math::banded::BlockBanded;
+use crate::math::zeroed;
 use crate::residual::{gaussian, smoothness};
 use crate::trajectory::{BSpline, LocalTrajectory};
 use nalgebra::{Matrix3, Vector3};
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Pieces that are in memory at once before they are added up: bounds the memory of long trials, and is fixed so that nothing depends on threads.
 const WAVE: usize = 8;
@@ -23,11 +26,13 @@ pub struct Linearisation {
     pub cost: f64,
 }
 
-/// Memory of a linearisation, kept from one to the next: that of a long trial is large, and fresh memory costs the system more than the sums that go into it.
+/// Memory of linearisations, kept from one to the next, whatever is free in them: that of a long trial is large, and fresh memory costs the system more than the sums that go into it.
 #[derive(Default)]
 pub struct Workspace {
     bands: Vec<Band>,
     pieces: Vec<Piece>,
+    /// What the pieces are for.
+    shape: Option<Shape>,
 }
 
 impl Workspace {
@@ -94,15 +99,15 @@ pub fn linearise_in(
     for (i, trial) in problem.trials.iter().enumerate() {
         let trajectory = &parameters.trajectories[i];
         let (controls, p) = (trajectory.controls(), trajectory.bandwidth());
-        let mut band = Band::zeros_in(storage.next(), n, controls, p, columns);
+        let mut band = storage.next().unwrap_or_else(|| Band::zeros(n, 0, p, 0));
+        band.reshape(n, controls, p, columns);
         let pieces = pieces(trajectory, &trial.times);
         let blocks = pieces.iter().map(|(spans, _)| spans.len()).max().unwrap_or(0) + p;
-        prepare(&mut workspace.pieces, &shared, pieces.len().min(WAVE), blocks, p);
         for wave in pieces.chunks(WAVE) {
-            let done = &mut workspace.pieces[..wave.len()];
+            let done = workspace.pieces(&shared, wave.len());
             wave.par_iter()
                 .zip(&mut *done)
-                .for_each(|((spans, frames), piece)| piece.sum(&shared, i, spans, frames.clone()));
+                .for_each(|((spans, frames), piece)| piece.sum(&shared, i, spans, frames.clone(), (blocks, p)));
             // Bands and borders of different pieces overlap by the spline's support: added in order.
             for ((spans, _), piece) in wave.iter().zip(&*done) {
                 let length = (spans.len() + p) * n;
@@ -147,37 +152,66 @@ pub fn linearise_in(
     Linearisation { arrow: Arrow { bands, corner: corner.matrix, corner_rhs }, cost: corner.cost }
 }
 
-/// Makes sure of `count` pieces with room for `blocks` controls.
-fn prepare(pieces: &mut Vec<Piece>, shared: &Shared, count: usize, blocks: usize, p: usize) {
-    let n = shared.problem.layout.dofs();
-    let columns = shared.border.columns;
-    let fits = |piece: &Piece| {
-        piece.band.block == n
-            && piece.band.blocks == blocks
-            && piece.band.bandwidth == p
-            && piece.border.len() == blocks * n * columns
-    };
-    if pieces.len() < count || !pieces.iter().all(fits) {
-        pieces.clear();
-        pieces.extend((0..count).map(|_| Piece {
-            work: FrameWork::new(shared),
-            band: BlockBanded::zeros(n, blocks, p),
-            border: vec![0.0; blocks * n * columns],
-            gradient: vec![0.0; blocks * n],
-            corner: shared.corner(),
-        }));
+impl Workspace {
+    /// `count` pieces for a problem. What they hold is anything.
+    fn pieces(&mut self, shared: &Shared, count: usize) -> &mut [Piece] {
+        let shape = Shape::of(shared);
+        if self.shape.as_ref().is_none_or(|s| !s.is(&shape)) {
+            // A frame's memory is small, that of a piece's sums is not.
+            for piece in &mut self.pieces {
+                (piece.work, piece.corner) = (FrameWork::new(shared), shared.corner());
+            }
+            self.shape = Some(shape);
+        }
+        while self.pieces.len() < count {
+            self.pieces.push(Piece {
+                work: FrameWork::new(shared),
+                corner: shared.corner(),
+                band: BlockBanded::zeros(0, 0, 0),
+                border: Vec::new(),
+                gradient: Vec::new(),
+            });
+        }
+        &mut self.pieces[..count]
+    }
+}
+
+/// What the memory for a frame depends on.
+struct Shape {
+    mechanism: Arc<Mechanism>,
+    /// Columns of the border, cameras, and observed markers.
+    sizes: [usize; 3],
+}
+
+impl Shape {
+    fn of(shared: &Shared) -> Self {
+        let problem = shared.problem;
+        let sizes = [shared.border.columns, problem.rig.len(), problem.markers.len()];
+        Self { mechanism: problem.mechanism.clone(), sizes }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mechanism, &other.mechanism) && self.sizes == other.sizes
     }
 }
 
 impl Piece {
-    fn sum(&mut self, shared: &Shared, trial: usize, spans: &Range<usize>, frames: Range<usize>) {
+    /// Sums over frames, with room for `blocks` controls of which `p + 1` bear on each other.
+    fn sum(
+        &mut self,
+        shared: &Shared,
+        trial: usize,
+        spans: &Range<usize>,
+        frames: Range<usize>,
+        (blocks, p): (usize, usize),
+    ) {
         let n = shared.problem.layout.dofs();
+        self.band.reshape(n, blocks, p);
+        zeroed(&mut self.border, blocks * n * shared.border.columns);
+        zeroed(&mut self.gradient, blocks * n);
+        self.corner.clear();
         let columns = shared.border.columns;
         let rotors = &shared.problem.layout.rotors;
-        self.band.clear();
-        self.border.fill(0.0);
-        self.gradient.fill(0.0);
-        self.corner.clear();
         let work = &mut self.work;
         let mut column = vec![0.0; n];
         for frame in frames {

@@ -28,7 +28,7 @@ pub fn nearest_spline(layout: &Arc<Layout>, knots: Knots, times: &[f64], poses: 
     let n = layout.dofs();
     let (mut weights, mut pose) = (layout.weights(), layout.default_pose());
     for _ in 0..STEPS {
-        let mut band = Band::zeros_in(None, n, spline.controls(), spline.bandwidth(), 0);
+        let mut band = Band::zeros(n, spline.controls(), spline.bandwidth(), 0);
         for (&t, wanted) in times.iter().zip(poses) {
             spline.weights(t, &mut weights);
             spline.pose(t, &mut pose);
