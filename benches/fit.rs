@@ -6,7 +6,7 @@ mod common;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use kinefit::fit_session;
-use kinefit::solve::{SolveOptions, linearise, solve};
+use kinefit::solve::{SolveOptions, Workspace, linearise, solve, solve_in};
 
 fn fit(c: &mut Criterion) {
     let made = common::session(60, 30.0);
@@ -20,13 +20,14 @@ fn fit(c: &mut Criterion) {
     });
     match common::markers() {
         Some((problem, start)) => {
-            let solved = solve(&problem, start.clone(), &SolveOptions::default());
+            let mut memory = Workspace::default();
+            let solved = solve_in(&mut memory, &problem, start.clone(), &SolveOptions::default());
             let frames = problem.trials[0].times.len() as u64;
             eprintln!("sizes and poses of {frames} frames: {} iterations, cost {:.2e}", solved.iterations, solved.cost);
             // Time for each frame: what joint scale and pose are compared by.
             group.throughput(criterion::Throughput::Elements(frames));
             group.bench_function("sizes_and_poses_from_markers", |b| {
-                b.iter(|| solve(&problem, start.clone(), &SolveOptions::default()));
+                b.iter(|| solve_in(&mut memory, &problem, start.clone(), &SolveOptions::default()));
             });
         }
         None => eprintln!("sizes_and_poses_from_markers: skipped, the recordings are not there"),
