@@ -7,12 +7,14 @@
 
 mod common;
 
+use kinefit::solve::Progress;
 use kinefit::solve::first_order::{AdamOptions, Descent, Group, Networks, ObjectiveGradient, Terms, Window, adam};
 use kinefit::trajectory::mlp::{Architecture, Mlp};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 const SIZES: [&str; 3] = ["128,128", "128,256,512,1024,2048", "128,256,512,1024,2048,2048,4096"];
-const STEPS: u64 = 5;
+const STEPS: u64 = 8;
 
 fn seconds(mut work: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
@@ -39,30 +41,27 @@ fn main() {
         let made = Mlp::random(architecture, &problem.mechanism, problem.layout.clone(), &usual, true, 5.0, 0);
         let mlps = vec![made.expect("a network for five seconds")];
         let networks = Networks::new(&problem, &mlps, Terms::default(), None);
-        let mut at = networks.flatten(&vec![0.0; problem.border().columns]);
-        let mut gradient = vec![0.0; at.len()];
+        let start = Arc::new(networks.flatten(&vec![0.0; problem.border().columns]));
+        let mut gradient = vec![0.0; start.len()];
         let whole = seconds(|| {
-            gradient.fill(0.0);
-            networks.descend(&at, 0, &mut gradient);
+            networks.descend(&start, 0, &mut gradient);
         });
-        let poses = networks.poses(&at);
+        let poses = networks.poses(&start);
         let windows = [Window { trial: 0, frames: 0..300 }];
         let mut found = ObjectiveGradient::default();
         let objective = seconds(|| {
             problem.cost_of_poses(&windows, &poses, &parameters, Terms::default(), 1.0, &mut found);
         });
-        let groups = vec![Group { range: 0..at.len(), rate: 1e-6, decay: 0.0, from_step: 0 }];
+        let groups = vec![Group { range: 0..start.len(), rate: 1e-6, decay: 0.0, from_step: 0 }];
         let options = AdamOptions { runaway: f64::INFINITY, ..AdamOptions::default() };
-        // The whole of it: argmin's loop, Adam's update, the gradient.
-        let mut step = f64::INFINITY;
-        let mut state = None;
-        for _ in 0..STEPS {
-            let begun = Instant::now();
-            let done = adam(&networks, at, groups.clone(), &options, state, 2, (None, None));
-            // After its steps a descent looks once where it has come to.
-            step = step.min((begun.elapsed().as_secs_f64() - whole) / done.steps as f64);
-            (at, state) = (done.last, done.state);
-        }
+        // The whole of it: argmin's loop, Adam's update, the gradient. From the end of one step to the end of the next.
+        let ends = Arc::new(Mutex::new(Vec::new()));
+        let told = ends.clone();
+        let note = move |_: u64, _: f64| told.lock().expect("one thread").push(Instant::now());
+        let progress: Progress = Arc::new(note);
+        adam(&networks, start.to_vec(), groups, &options, None, STEPS + 1, (Some(progress), None));
+        let ends = ends.lock().expect("one thread");
+        let step = ends.windows(2).map(|w| (w[1] - w[0]).as_secs_f64()).fold(f64::INFINITY, f64::min);
         let weights = mlps[0].parameters().len();
         if json {
             let figures = serde_json::json!({
@@ -79,6 +78,5 @@ fn main() {
                 100.0 * objective / step
             );
         }
-        drop(at);
     }
 }

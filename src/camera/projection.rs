@@ -126,6 +126,18 @@ impl Projector {
         Some((pixel, d_pixel_d_camera * self.rotation))
     }
 
+    /// The gradient in a point (3, world) of what has the gradient `pull(pixel)` in its pixel, and whatever else that function tells; `None` as [`Self::project`].
+    #[inline]
+    pub fn pull_back<T>(
+        &self,
+        point_in_world: &Vector3<f64>,
+        pull: impl FnOnce(Vector2<f64>) -> (T, Vector2<f64>),
+    ) -> Option<(T, Vector3<f64>)> {
+        let (_, pixel, d_pixel_d_camera) = self.linearise(point_in_world)?;
+        let (told, gradient) = pull(pixel);
+        Some((told, self.rotation.tr_mul(&d_pixel_d_camera.tr_mul(&gradient))))
+    }
+
     /// The point in the camera, its pixel, and the pixel's derivative in the former.
     #[inline]
     fn linearise(&self, point_in_world: &Vector3<f64>) -> Option<(Vector3<f64>, Vector2<f64>, Matrix2x3<f64>)> {

@@ -78,6 +78,51 @@ pub fn subtract_product_lower(c: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<
     release_vector_registers();
 }
 
+/// What becomes of what was there.
+#[cfg(feature = "learn")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accumulate {
+    /// It is written over.
+    Replace,
+    /// It is added to.
+    Add,
+}
+
+/// `c ← a·b` or `c ← c + a·b` in single precision, on all threads: in pieces of fixed width, so that the bits do not depend on their number.
+#[cfg(feature = "learn")]
+pub fn product(c: MatMut<'_, f32>, accumulate: Accumulate, a: MatRef<'_, f32>, b: MatRef<'_, f32>) {
+    use rayon::prelude::*;
+    /// Rows or columns of a piece.
+    const PIECE: usize = 256;
+    let how = match accumulate {
+        Accumulate::Replace => Accum::Replace,
+        Accumulate::Add => Accum::Add,
+    };
+    let one = |c: MatMut<'_, f32>, a: MatRef<'_, f32>, b: MatRef<'_, f32>| {
+        matmul::matmul(c, how, a, b, 1.0, Par::Seq);
+        release_vector_registers();
+    };
+    let by_columns = c.ncols() >= c.nrows();
+    let mut pieces = Vec::new();
+    let mut rest = c;
+    while rest.nrows() > 0 && rest.ncols() > 0 {
+        let width = PIECE.min(if by_columns { rest.ncols() } else { rest.nrows() });
+        let (piece, others) = match by_columns {
+            true => rest.split_at_col_mut(width),
+            false => rest.split_at_row_mut(width),
+        };
+        pieces.push(piece);
+        rest = others;
+    }
+    pieces.into_par_iter().enumerate().for_each(|(i, c)| {
+        let (rows, columns) = (c.nrows(), c.ncols());
+        match by_columns {
+            true => one(c, a, b.subcols(i * PIECE, columns)),
+            false => one(c, a.subrows(i * PIECE, rows), b),
+        }
+    });
+}
+
 /// See the module's documentation.
 #[cfg(target_arch = "x86_64")]
 #[inline]

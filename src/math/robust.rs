@@ -56,6 +56,7 @@ impl RobustLoss {
     }
 
     /// `(ρ(s), ρ'(s))`.
+    #[inline]
     pub fn evaluate<const DIM: usize>(self, s: f64) -> (f64, f64) {
         let (rho, slope, _) = self.expand::<DIM>(s);
         (rho, slope)

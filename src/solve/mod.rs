@@ -25,7 +25,7 @@ pub use evidence::{
     EvidenceOptions, Observed, observed, offset_sd, update_noise, update_point_noise, update_smoothness,
 };
 pub use inverse_kinematics::{CoordinateGoal, IkOutcome, IkWorkspace, InverseKinematics, tangent_of_angles};
-pub use levenberg::{LevenbergMarquardt, SolveOptions, SolveOutcome, StopFlag, solve, solve_in};
+pub use levenberg::{LevenbergMarquardt, Progress, SolveOptions, SolveOutcome, StopFlag, solve, solve_in};
 pub use linearise::{Linearisation, Workspace, linearise};
 pub use problem::{BorderLayout, Free, Hyperparameters, Parameters, Priors, Problem, StaturePrior, TrialProblem};
 pub use residuals::{PixelResidual, PointResidual};

@@ -4,11 +4,24 @@ use crate::error::{Error, Result};
 use crate::skeleton::xml::shortened;
 use std::collections::{HashMap, HashSet};
 
-/// Labels without the subject before them (`Anna:LASI`), where all that have one have the same.
+/// Labels without the subject before them (`Anna:LASI`), where all that have one have the same, and no two markers then have one name (`Anna:LASI` and `LASI`).
 pub(super) fn without_subject(labels: &[String]) -> Vec<&str> {
     let subjects: HashSet<&str> = labels.iter().filter_map(|l| Some(l.split_once(':')?.0)).collect();
-    let rest = |label| str::split_once(label, ':').filter(|_| subjects.len() == 1).map_or(label, |(_, rest)| rest);
-    labels.iter().map(|label| rest(label.as_str())).collect()
+    let whole: Vec<&str> = labels.iter().map(String::as_str).collect();
+    if subjects.len() != 1 {
+        return whole;
+    }
+    let rest: Vec<&str> = whole.iter().map(|label| label.split_once(':').map_or(*label, |(_, rest)| rest)).collect();
+    let named: Vec<_> =
+        whole.iter().zip(&rest).map(|(w, r)| (bare(w), bare(r))).filter(|(_, r)| !r.is_empty()).collect();
+    let before: HashSet<&str> = named.iter().map(|n| n.0).collect();
+    let after: HashSet<&str> = named.iter().map(|n| n.1).collect();
+    if after.len() < before.len() { whole } else { rest }
+}
+
+/// A label without what stands around it.
+fn bare(label: &str) -> &str {
+    label.trim_matches(|c: char| c.is_whitespace() || c == '\0')
 }
 
 /// Names as a trial has them, from a file's labels: without white space around them; `unlabelled 3` for the third where a label is empty.
@@ -16,7 +29,7 @@ pub(super) fn without_subject(labels: &[String]) -> Vec<&str> {
 /// # Errors
 /// Two markers of the same name, neither of them called unlabelled.
 pub(super) fn from_labels<'a>(label: &str, labels: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>> {
-    let labels = labels.into_iter().map(|l| l.trim_matches(|c: char| c.is_whitespace() || c == '\0'));
+    let labels = labels.into_iter().map(bare);
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut free = 0;
     let mut names = Vec::new();
@@ -92,6 +105,9 @@ mod tests {
         assert_eq!(of(&["Anna:LASI", "Anna:RASI", "*11"]), ["LASI", "RASI", "*11"]);
         assert_eq!(of(&["Anna:LASI", "Ben:LASI"]), ["Anna:LASI", "Ben:LASI"]);
         assert_eq!(of(&["LASI", "RASI"]), ["LASI", "RASI"]);
+        assert_eq!(of(&["Anna:LASI", "LASI"]), ["Anna:LASI", "LASI"]);
+        assert_eq!(of(&["Anna:A", "Anna:", "Anna:", ""]), ["A", "", "", ""]);
+        assert_eq!(of(&["Anna: LASI", "LASI\0"]), ["Anna: LASI", "LASI\0"]);
     }
 
     #[test]

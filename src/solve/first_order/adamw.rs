@@ -12,14 +12,15 @@ use argmin::core::{IterState, KV, Solver, TerminationReason, TerminationStatus};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::sync::Arc;
 
-/// argmin's state.
-pub type DescentState = IterState<Vec<f32>, Vec<f32>, (), (), (), f64>;
+/// argmin's state: costs and counts. Parameters are the solver's, for argmin copies them at every improvement, and millions take longer to copy than to change.
+pub type DescentState = IterState<(), (), (), (), (), f64>;
 
 /// A cost of a flat vector and its gradient.
 pub trait Descent {
-    /// The cost at `parameters` in step `step` (a mini-batch is drawn from it); writes the gradient, which comes cleared.
-    fn descend(&self, parameters: &[f32], step: u64, gradient: &mut [f32]) -> f64;
+    /// The cost at `parameters` in step `step` (a mini-batch is drawn from it); writes all of the gradient, which comes as anything of the right length.
+    fn descend(&self, parameters: &Arc<Vec<f32>>, step: u64, gradient: &mut Vec<f32>) -> f64;
 
     /// Whether it was asked to stop.
     fn stopped(&self) -> bool {
@@ -62,7 +63,7 @@ pub struct AdamOptions {
     pub beta: [f64; 2],
     /// ε, in units of the gradient.
     pub epsilon: f64,
-    /// The longest step, over all parameters of all groups together.
+    /// The longest step, over all parameters of all groups together, to within what steps differ from one to the next.
     pub longest: Option<f64>,
     /// Rates.
     pub schedule: Schedule,
@@ -92,6 +93,9 @@ pub struct AdamState {
     pub moments: [Vec<f32>; 2],
     /// What rates are multiplied with.
     pub factor: f64,
+    /// Length of the last step before it was shortened. By as much the next one is: rates and gradients change by percents, and its own length is known only when all memory was passed over.
+    #[serde(default)]
+    length: f64,
     /// How often the cost ran away.
     pub runaways: u32,
     /// Sum and number of the costs in this window; mean of the last.
@@ -121,6 +125,7 @@ pub struct AdamW {
     options: AdamOptions,
     groups: Vec<Group>,
     state: AdamState,
+    parameters: Arc<Vec<f32>>,
     gradient: Vec<f32>,
     end: Option<TerminationReason>,
 }
@@ -133,16 +138,17 @@ const LOOK: u64 = 10;
 
 impl AdamW {
     /// A solver at its beginning, or where `state` was left.
-    pub fn new(options: AdamOptions, groups: Vec<Group>, parameters: usize, state: Option<AdamState>) -> Self {
+    pub fn new(options: AdamOptions, groups: Vec<Group>, start: Arc<Vec<f32>>, state: Option<AdamState>) -> Self {
         let mut state = state.unwrap_or_default();
-        if state.moments[0].len() != parameters {
-            state.moments = [vec![0.0; parameters], vec![0.0; parameters]];
+        let length = start.len();
+        if state.moments[0].len() != length {
+            state.moments = [vec![0.0; length], vec![0.0; length]];
             state.step = 0;
         }
         if state.step == 0 {
             state.factor = 1.0;
         }
-        Self { options, groups, state, gradient: vec![0.0; parameters], end: None }
+        Self { options, groups, state, parameters: start, gradient: vec![0.0; length], end: None }
     }
 
     /// What is remembered.
@@ -160,13 +166,17 @@ impl AdamW {
         self.state.best.as_ref()
     }
 
-    /// The better of `last`, where the descent came to, and the best that was kept.
-    pub fn better(&mut self, last: &[f32], problem: &impl Descent) -> (Vec<f32>, f64) {
-        self.gradient.fill(0.0);
-        let cost = problem.descend(last, self.state.step, &mut self.gradient);
+    /// Where it came to.
+    pub fn parameters(&self) -> &Arc<Vec<f32>> {
+        &self.parameters
+    }
+
+    /// The better of where it came to and the best that was kept.
+    pub fn better(&mut self, problem: &impl Descent) -> (Vec<f32>, f64) {
+        let cost = problem.descend(&self.parameters, self.state.step, &mut self.gradient);
         match &self.state.best {
             Some((best, parameters)) if *best < cost || !cost.is_finite() => (parameters.clone(), *best),
-            _ => (last.to_vec(), cost),
+            _ => (self.parameters.to_vec(), cost),
         }
     }
 
@@ -184,55 +194,46 @@ impl AdamW {
         self.state.step > self.options.schedule.warm_up && self.rate() < self.options.schedule.faded
     }
 
-    fn step(&mut self, parameters: &mut [f32]) {
+    /// Moves; `false` where it led to what is no number.
+    fn step(&mut self) -> bool {
+        /// Numbers that one thread takes at a time.
+        const CHUNK: usize = 1 << 14;
         let [beta1, beta2] = self.options.beta;
         let t = self.state.step as f64 + 1.0;
-        let (one, two) = (1.0 - beta1.powf(t), 1.0 - beta2.powf(t));
-        let epsilon = self.options.epsilon;
         let rate = self.rate();
-        const CHUNK: usize = 1 << 14;
+        let update = Update {
+            beta: [beta1 as f32, beta2 as f32],
+            correction: [(1.0 / (1.0 - beta1.powf(t))) as f32, (1.0 / (1.0 - beta2.powf(t))) as f32],
+            epsilon: self.options.epsilon as f32,
+            shorten: match self.options.longest {
+                Some(longest) if self.state.length > longest => longest / self.state.length,
+                _ => 1.0,
+            } as f32,
+            alpha: 0.0,
+            decay: 0.0,
+        };
+        let parameters = Arc::make_mut(&mut self.parameters);
         let [m, v] = &mut self.state.moments;
-        // The gradient's place is the step's, once the moments have it.
-        let (b1, b2, epsilon) = (beta1 as f32, beta2 as f32, epsilon as f32);
-        let (one, two) = ((1.0 / one) as f32, (1.0 / two) as f32);
-        let chunks = self.gradient.par_chunks_mut(CHUNK).zip(m.par_chunks_mut(CHUNK)).zip(v.par_chunks_mut(CHUNK));
-        chunks.for_each(|((g, m), v)| {
-            for ((g, m), v) in g.iter_mut().zip(m).zip(v) {
-                *m = b1 * *m + (1.0 - b1) * *g;
-                *v = b2 * *v + (1.0 - b2) * *g * *g;
-                *g = *m * one / ((*v * two).sqrt() + epsilon);
-            }
-        });
-        let mut length = 0.0;
+        let mut squares = 0.0;
         for group in &self.groups {
-            let alpha = if self.state.step < group.from_step { 0.0 } else { group.rate * rate };
-            let sums: Vec<f64> = self.gradient[group.range.clone()]
-                .par_chunks_mut(CHUNK)
-                .zip(parameters[group.range.clone()].par_chunks(CHUNK))
-                .map(|(g, p)| {
-                    let (alpha, decay) = (alpha as f32, group.decay as f32);
-                    let mut sum = 0.0f64;
-                    for (g, p) in g.iter_mut().zip(p) {
-                        *g = alpha * (*g + decay * p);
-                        sum += f64::from(*g * *g);
-                    }
-                    sum
-                })
+            let r = group.range.clone();
+            let alpha = if self.state.step < group.from_step { 0.0 } else { group.rate * rate } as f32;
+            let update = Update { alpha, decay: group.decay as f32, ..update };
+            let numbers = parameters[r.clone()].par_chunks_mut(CHUNK).zip(self.gradient[r.clone()].par_chunks(CHUNK));
+            let moments = m[r.clone()].par_chunks_mut(CHUNK).zip(v[r].par_chunks_mut(CHUNK));
+            let sums: Vec<f64> = numbers
+                .zip(moments)
+                .map(|((p, g), (m, v))| pulp::Arch::new().dispatch(|| update.apply(p, g, m, v)))
                 .collect();
-            length += sums.iter().sum::<f64>();
+            squares += sums.iter().sum::<f64>();
         }
-        let shorten = match self.options.longest {
-            Some(longest) if length.sqrt() > longest => longest / length.sqrt(),
-            _ => 1.0,
-        } as f32;
-        parameters.par_chunks_mut(CHUNK).zip(self.gradient.par_chunks(CHUNK)).for_each(|(p, g)| {
-            p.iter_mut().zip(g).for_each(|(p, g)| *p -= shorten * g);
-        });
+        self.state.length = squares.sqrt();
         self.state.step += 1;
+        squares.is_finite()
     }
 
     /// Judges a cost; `false` for one that runs away.
-    fn judge(&mut self, cost: f64, parameters: &[f32]) -> bool {
+    fn judge(&mut self, cost: f64) -> bool {
         let best = self.state.best.as_ref().map_or(f64::INFINITY, |b| b.0);
         if !cost.is_finite() || cost > best + self.options.runaway {
             return false;
@@ -241,9 +242,9 @@ impl AdamW {
             match &mut self.state.best {
                 Some((c, p)) => {
                     *c = cost;
-                    p.copy_from_slice(parameters);
+                    p.copy_from_slice(&self.parameters);
                 }
-                none => *none = Some((cost, parameters.to_vec())),
+                none => *none = Some((cost, self.parameters.to_vec())),
             }
         }
         let (sum, count) = &mut self.state.window;
@@ -258,6 +259,52 @@ impl AdamW {
             self.state.window = (0.0, 0);
         }
         true
+    }
+}
+
+/// What one step does to a number.
+#[derive(Debug, Clone, Copy)]
+struct Update {
+    beta: [f32; 2],
+    /// `1/(1 − βᵗ)`.
+    correction: [f32; 2],
+    epsilon: f32,
+    shorten: f32,
+    alpha: f32,
+    decay: f32,
+}
+
+impl Update {
+    /// Moves many numbers, memory being passed over once; returns the sum of squares of the steps before they are shortened. Everything in lanes of a fixed number, so that the bits are
+    /// the same with registers of any width.
+    #[inline(always)]
+    fn apply(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) -> f64 {
+        const LANES: usize = 16;
+        let mut sums = [0.0f32; LANES];
+        let ((p, p_rest), (g, g_rest)) = (p.as_chunks_mut::<LANES>(), g.as_chunks::<LANES>());
+        let ((m, m_rest), (v, v_rest)) = (m.as_chunks_mut::<LANES>(), v.as_chunks_mut::<LANES>());
+        for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+            for i in 0..LANES {
+                let step = self.one(&mut p[i], g[i], &mut m[i], &mut v[i]);
+                sums[i] += step * step;
+            }
+        }
+        let mut squares: f64 = sums.iter().map(|&s| f64::from(s)).sum();
+        for (((p, g), m), v) in p_rest.iter_mut().zip(g_rest).zip(m_rest).zip(v_rest) {
+            let step = self.one(p, *g, m, v);
+            squares += f64::from(step * step);
+        }
+        squares
+    }
+
+    #[inline(always)]
+    fn one(&self, p: &mut f32, g: f32, m: &mut f32, v: &mut f32) -> f32 {
+        let ([b1, b2], [one, two]) = (self.beta, self.correction);
+        *m = b1 * *m + (1.0 - b1) * g;
+        *v = b2 * *v + (1.0 - b2) * g * g;
+        let step = self.alpha * (*m * one / ((*v * two).sqrt() + self.epsilon) + self.decay * *p);
+        *p -= self.shorten * step;
+        step
     }
 }
 
@@ -277,28 +324,24 @@ impl<O: Descent> Solver<O, DescentState> for AdamW {
     fn next_iter(
         &mut self,
         problem: &mut argmin::core::Problem<O>,
-        mut state: DescentState,
+        state: DescentState,
     ) -> Result<(DescentState, Option<KV>), argmin::core::Error> {
-        let Some(mut parameters) = state.take_param() else {
-            return Err(argmin::core::ArgminError::NotInitialized { text: "parameters are lost".into() }.into());
-        };
-        self.gradient.fill(0.0);
         let step = self.state.step;
-        let gradient = &mut self.gradient;
-        let cost = problem.problem("gradient_count", |p| Ok(p.descend(&parameters, step, gradient)))?;
-        if self.judge(cost, &parameters) && self.gradient.iter().all(|g| g.is_finite()) {
-            self.step(&mut parameters);
+        let (parameters, gradient) = (&self.parameters, &mut self.gradient);
+        let cost = problem.problem("gradient_count", |p| Ok(p.descend(parameters, step, gradient)))?;
+        if self.judge(cost) && self.step() {
             if self.faded() {
                 self.end = Some(TerminationReason::SolverConverged);
             }
         } else {
             if let Some((_, best)) = &self.state.best {
-                parameters.copy_from_slice(best);
+                Arc::make_mut(&mut self.parameters).copy_from_slice(best);
             }
             self.state.moments.iter_mut().for_each(|m| m.fill(0.0));
             self.state.factor *= 0.5;
+            self.state.length = 0.0;
             self.state.runaways += 1;
-            self.state.step += 1;
+            self.state.step = step + 1;
             if self.state.runaways > MOST_RUNAWAYS || self.state.best.is_none() {
                 self.end = Some(TerminationReason::SolverExit("the cost runs away at any rate".into()));
             }
@@ -306,7 +349,7 @@ impl<O: Descent> Solver<O, DescentState> for AdamW {
         if problem.problem("stop_count", |p| Ok(p.stopped()))? {
             self.end = Some(TerminationReason::Interrupt);
         }
-        Ok((state.param(parameters).cost(cost), None))
+        Ok((state.cost(cost), None))
     }
 
     fn terminate(&mut self, _state: &DescentState) -> TerminationStatus {
@@ -329,7 +372,7 @@ mod tests {
     }
 
     impl Descent for Valley {
-        fn descend(&self, x: &[f32], step: u64, gradient: &mut [f32]) -> f64 {
+        fn descend(&self, x: &Arc<Vec<f32>>, step: u64, gradient: &mut Vec<f32>) -> f64 {
             let (a, b) = (f64::from(x[0]) - 1.0, f64::from(x[1]) + 0.5);
             gradient.copy_from_slice(&[(2e3 * a) as f32, (2.0 * b) as f32]);
             if step == self.at_step { self.wrong } else { 1e3 * a * a + b * b }
@@ -348,12 +391,9 @@ mod tests {
 
     fn run(problem: Valley, rate: f64) -> (Vec<f32>, AdamState, Option<TerminationReason>) {
         let groups = vec![Group { range: 0..2, rate, decay: 0.0, from_step: 0 }];
-        let solver = AdamW::new(options(), groups, 2, None);
-        let result = Executor::new(problem, solver)
-            .configure(|s: DescentState| s.param(vec![0.0, 0.0]).max_iters(20_000))
-            .timer(false)
-            .run()
-            .unwrap();
+        let solver = AdamW::new(options(), groups, Arc::new(vec![0.0, 0.0]), None);
+        let result =
+            Executor::new(problem, solver).configure(|s: DescentState| s.max_iters(20_000)).timer(false).run().unwrap();
         let reason = result.state.get_termination_reason().cloned();
         let best = result.solver.best().unwrap().1.clone();
         (best, result.solver.into_state(), reason)
@@ -382,13 +422,13 @@ mod tests {
     fn gives_up_where_nothing_is_a_number() {
         struct Nothing;
         impl Descent for Nothing {
-            fn descend(&self, _: &[f32], _: u64, _: &mut [f32]) -> f64 {
+            fn descend(&self, _: &Arc<Vec<f32>>, _: u64, _: &mut Vec<f32>) -> f64 {
                 f64::NAN
             }
         }
         let groups = vec![Group { range: 0..1, rate: 0.1, decay: 0.0, from_step: 0 }];
-        let result = Executor::new(Nothing, AdamW::new(options(), groups, 1, None))
-            .configure(|s: DescentState| s.param(vec![0.0]).max_iters(100))
+        let result = Executor::new(Nothing, AdamW::new(options(), groups, Arc::new(vec![0.0]), None))
+            .configure(|s: DescentState| s.max_iters(100))
             .timer(false)
             .run()
             .unwrap();

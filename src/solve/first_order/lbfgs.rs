@@ -7,6 +7,7 @@ use argmin::core::{CostFunction, Executor, Gradient, IterState, State, Terminati
 use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Steps whose curvature is remembered.
@@ -30,7 +31,7 @@ impl<D: Descent> Scaled<'_, D> {
         if self.last.borrow().0 == x {
             return;
         }
-        let parameters: Vec<f32> = x.iter().zip(&self.unit).map(|(x, u)| (x * u) as f32).collect();
+        let parameters = Arc::new(x.iter().zip(&self.unit).map(|(x, u)| (x * u) as f32).collect());
         let mut gradient = vec![0.0f32; x.len()];
         let cost = self.inner.descend(&parameters, 0, &mut gradient);
         let gradient = gradient.iter().zip(&self.unit).map(|(g, u)| f64::from(*g) * u).collect();

@@ -7,6 +7,7 @@ use crate::solve::problem::Problem;
 use crate::trajectory::Pose;
 use crate::trajectory::mlp::{Batch, Mlp};
 use nalgebra::Vector3;
+use std::sync::Arc;
 
 /// Half the squared distance of networks' poses from given ones: numbers by value, rotations by angle; in units of a milliradian and a millimetre.
 pub struct Lesson<'a> {
@@ -29,13 +30,12 @@ impl<'a> Lesson<'a> {
 }
 
 impl Descent for Lesson<'_> {
-    fn descend(&self, parameters: &[f32], _step: u64, gradient: &mut [f32]) -> f64 {
+    fn descend(&self, parameters: &Arc<Vec<f32>>, _step: u64, gradient: &mut Vec<f32>) -> f64 {
         let layout = &self.problem.layout;
         let n = layout.dofs();
         let mut cost = 0.0;
         for (i, mlp) in self.mlps.iter().enumerate() {
-            let range = self.networks.network(i);
-            let record = mlp.record(&parameters[range.clone()], &self.whole[i]);
+            let record = mlp.record(parameters, self.networks.network(i).start, &self.whole[i]);
             let mut poses = vec![layout.default_pose(); self.wanted[i].len()];
             record.poses(mlp, &mut poses);
             let mut pulls = vec![0.0; poses.len() * n];
@@ -51,8 +51,9 @@ impl Descent for Lesson<'_> {
                 cost += 0.5 * pull.iter().map(|d| d * d).sum::<f64>() / (FINE * FINE);
                 pull.iter_mut().for_each(|d| *d /= FINE * FINE);
             }
-            record.pull_back(mlp, &pulls, &mut gradient[range]);
+            record.pull_back(mlp, &pulls, gradient, false);
         }
+        gradient[self.networks.shared()].fill(0.0);
         cost
     }
 }

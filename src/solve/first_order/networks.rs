@@ -11,6 +11,7 @@ use argmin::core::{Executor, KV, State, TerminationReason};
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Frames drawn for one step.
@@ -113,10 +114,11 @@ impl<'a> Networks<'a> {
 
     /// Poses of all frames of all trials.
     pub fn poses(&self, parameters: &[f32]) -> Vec<Vec<Pose>> {
+        let parameters = Arc::new(parameters.to_vec());
         let of_trial = |(i, mlp): (usize, &Mlp)| {
             let times = &self.problem.trials[i].times;
             let mut poses = vec![self.problem.layout.default_pose(); times.len()];
-            mlp.record(&parameters[self.network(i)], &mlp.batch(times)).poses(mlp, &mut poses);
+            mlp.record(&parameters, self.network(i).start, &mlp.batch(times)).poses(mlp, &mut poses);
             poses
         };
         self.mlps.iter().enumerate().map(of_trial).collect()
@@ -152,17 +154,17 @@ impl<'a> Networks<'a> {
 }
 
 impl Descent for Networks<'_> {
-    fn descend(&self, parameters: &[f32], step: u64, gradient: &mut [f32]) -> f64 {
+    fn descend(&self, parameters: &Arc<Vec<f32>>, step: u64, gradient: &mut Vec<f32>) -> f64 {
         let (windows, weight) = self.windows(step);
         let mut records = Vec::with_capacity(windows.len());
         let mut poses = Vec::with_capacity(windows.len());
         for window in &windows {
             let (i, mlp) = (window.trial, &self.mlps[window.trial]);
             let record = match self.whole.get(i) {
-                Some(batch) => mlp.record(&parameters[self.network(i)], batch),
+                Some(batch) => mlp.record(parameters, self.network(i).start, batch),
                 None => {
                     let times = &self.problem.trials[i].times[window.frames.clone()];
-                    mlp.record(&parameters[self.network(i)], &mlp.batch(times))
+                    mlp.record(parameters, self.network(i).start, &mlp.batch(times))
                 }
             };
             let mut of_window = vec![self.problem.layout.default_pose(); window.frames.len()];
@@ -175,9 +177,13 @@ impl Descent for Networks<'_> {
         let shared = shared_parameters(self.problem, &x);
         let cost = self.problem.cost_of_poses(&windows, &poses, &shared, self.terms, weight, &mut found);
         in_twists(self.problem, &x, &mut found.shared);
+        let mut written = vec![false; self.mlps.len()];
         for ((window, record), pose_gradient) in windows.iter().zip(records).zip(&found.poses) {
-            let (i, mlp) = (window.trial, &self.mlps[window.trial]);
-            record.pull_back(mlp, pose_gradient, &mut gradient[self.network(i)]);
+            let i = window.trial;
+            record.pull_back(&self.mlps[i], pose_gradient, gradient, std::mem::replace(&mut written[i], true));
+        }
+        for i in (0..written.len()).filter(|&i| !written[i]) {
+            gradient[self.network(i)].fill(0.0);
         }
         gradient[self.shared()].iter_mut().zip(&found.shared).for_each(|(a, b)| *a = *b as f32);
         cost
@@ -224,7 +230,7 @@ struct Stoppable<'a, D> {
 }
 
 impl<D: Descent> Descent for Stoppable<'_, D> {
-    fn descend(&self, parameters: &[f32], step: u64, gradient: &mut [f32]) -> f64 {
+    fn descend(&self, parameters: &Arc<Vec<f32>>, step: u64, gradient: &mut Vec<f32>) -> f64 {
         self.inner.descend(parameters, step, gradient)
     }
 
@@ -243,10 +249,11 @@ pub fn adam(
     steps: u64,
     (progress, stop): (Option<Progress>, Option<&StopFlag>),
 ) -> Descended {
-    let solver = AdamW::new(options.clone(), groups, start.len(), state);
+    let start = Arc::new(start);
+    let solver = AdamW::new(options.clone(), groups, start.clone(), state);
     let problem = Stoppable { inner: objective, stop };
     let run = Executor::new(problem, solver)
-        .configure(|s: DescentState| s.param(start.clone()).max_iters(steps))
+        .configure(|s: DescentState| s.max_iters(steps))
         .timer(false)
         .add_observer(Report { progress }, ObserverMode::Always)
         .run();
@@ -254,10 +261,9 @@ pub fn adam(
         Ok(mut result) => {
             let reason = result.state.get_termination_reason().cloned();
             let steps = result.state.get_iter();
-            let last = result.state.take_param().unwrap_or_else(|| start.clone());
-            let (best, cost) = result.solver.better(&last, objective);
+            let (best, cost) = result.solver.better(objective);
             Descended {
-                last,
+                last: result.solver.parameters().to_vec(),
                 best,
                 cost,
                 steps,
@@ -266,10 +272,10 @@ pub fn adam(
                 state: Some(result.solver.into_state()),
             }
         }
-        // The solver's own errors say only that it was used without parameters.
+        // The solver itself has none.
         Err(_) => Descended {
-            last: start.clone(),
-            best: start,
+            last: start.to_vec(),
+            best: start.to_vec(),
             cost: f64::NAN,
             steps: 0,
             converged: false,

@@ -221,15 +221,15 @@ impl Work {
             let p = w.frame.markers[problem.markers[slot].index()];
             let precision = hyper.precision(camera, o.keypoint.into());
             let (projector, loss) = (&shared.projectors[camera], hyper.pixel_loss);
-            let Some(m) = reprojection::linearise(o, projector, &p, precision, loss, Curvature::Majorant) else {
+            let Some((cost, force)) = reprojection::gradient(o, projector, &p, precision, loss) else {
                 self.cost += reprojection::cost(o, projector, &p, precision, loss).0;
                 continue;
             };
-            self.cost += m.cost;
-            self.forces[slot] += m.gradient;
+            self.cost += cost;
+            self.forces[slot] += force;
             if let Some(first) = border.cameras[camera] {
                 // Moving a camera by a twist is moving all it sees by the opposite.
-                let turned = se3::wrench(&(p - shared.origin), &m.gradient);
+                let turned = se3::wrench(&(p - shared.origin), &force);
                 self.shared[first..first + 6].iter_mut().zip(turned.iter()).for_each(|(a, b)| *a -= b);
             }
         }

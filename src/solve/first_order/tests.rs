@@ -7,6 +7,7 @@ use crate::trajectory::mlp::{Architecture, Mlp};
 use crate::trajectory::{Pose, Trajectory};
 use nalgebra::Vector3;
 use rand::{Rng, SeedableRng};
+use std::sync::Arc;
 
 const LOSS: RobustLoss = RobustLoss::StudentT { dof: 5.0 };
 
@@ -132,14 +133,14 @@ fn gradient_of_the_flat_vector_agrees_with_differences() {
     let objective = Networks::new(&problem, &mlps, Terms::default(), None);
     let mut shared = vec![0.0; problem.border().columns];
     shared[..3].copy_from_slice(&parameters.scales);
-    let at = objective.flatten(&shared);
-    let mut gradient = vec![0.0f32; at.len()];
+    let at = Arc::new(objective.flatten(&shared));
+    let mut gradient = vec![f32::NAN; at.len()];
     objective.descend(&at, 0, &mut gradient);
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
     for _ in 0..6 {
         let along: Vec<f64> = (0..at.len()).map(|_| rng.random_range(-1.0..1.0)).collect();
         let cost = |h: f64| {
-            let moved: Vec<f32> = at.iter().zip(&along).map(|(p, d)| (f64::from(*p) + h * d) as f32).collect();
+            let moved = Arc::new(at.iter().zip(&along).map(|(p, d)| (f64::from(*p) + h * d) as f32).collect());
             objective.descend(&moved, 0, &mut vec![0.0; at.len()])
         };
         let h = 1e-4;
@@ -160,7 +161,7 @@ fn batches_are_the_whole_on_average() {
     let whole = Networks::new(&problem, &mlps, Terms::default(), None);
     let batch = MiniBatch { frames: 12, stretch: 4, seed: 1 };
     let parts = Networks::new(&problem, &mlps, Terms::default(), Some(batch));
-    let at = whole.flatten(&vec![0.0; problem.border().columns]);
+    let at = Arc::new(whole.flatten(&vec![0.0; problem.border().columns]));
     let mut gradient = vec![0.0; at.len()];
     let all = whole.descend(&at, 0, &mut gradient);
     let mean = (0..400).map(|step| parts.descend(&at, step, &mut gradient)).sum::<f64>() / 400.0;

@@ -1,24 +1,28 @@
 //! Many times at once, on burn: matrix products in single precision, and gradients by reverse-mode differentiation.
 
 use super::Mlp;
-use super::network::Activation;
+use super::layer::{Layer, WeightGradient, layer};
 use crate::trajectory::Pose;
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The times at which a network is evaluated together.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// `[time][feature]`.
-    encoding: Tensor<2>,
+    encoding: Arc<Vec<f32>>,
     times: usize,
-    device: Device,
 }
 
 /// An evaluation that remembers how it was made.
 pub struct Record {
-    leaves: Vec<(Tensor<2>, Tensor<1>)>,
+    biases: Vec<Tensor<1>>,
     output: Tensor<2>,
     device: Device,
+    /// Where a backward pass writes.
+    gradient: Arc<Mutex<WeightGradient>>,
+    /// The network's place in the flat vectors.
+    first: usize,
     /// `[time][output]`.
     y: Vec<f64>,
 }
@@ -26,8 +30,6 @@ pub struct Record {
 impl Mlp {
     /// Makes times ready.
     pub fn batch(&self, times: &[f64]) -> Batch {
-        // Derivatives are recorded on the processor: a network of this kind is small, its batches are hundreds of frames.
-        let device = Device::flex().autodiff();
         let features = self.encoding.len();
         let mut rows = vec![0.0; features];
         let mut all = Vec::with_capacity(times.len() * features);
@@ -35,35 +37,35 @@ impl Mlp {
             self.encoding.features(t, &mut rows);
             all.extend(rows.iter().map(|&x| x as f32));
         }
-        let encoding = Tensor::from_data(TensorData::new(all, [times.len(), features]), &device);
-        Batch { encoding, times: times.len(), device }
+        Batch { encoding: Arc::new(all), times: times.len() }
     }
 
-    /// Evaluates the network, with `parameters` in the place of its own, at all times of a batch.
-    pub fn record(&self, parameters: &[f32], batch: &Batch) -> Record {
-        let tensor = |from: &[f32], shape: [usize; 2]| {
-            Tensor::<2>::from_data(TensorData::new(from.to_vec(), shape), &batch.device).require_grad()
-        };
-        let mut leaves = Vec::with_capacity(self.network.layers.len());
-        let mut h = batch.encoding.clone();
-        for (i, layer) in self.network.layers.iter().enumerate() {
-            let weights = tensor(&parameters[layer.weights..layer.bias], [layer.inputs, layer.outputs]);
-            let bias = TensorData::new(parameters[layer.bias..layer.bias + layer.outputs].to_vec(), [layer.outputs]);
-            let bias = Tensor::<1>::from_data(bias, &batch.device).require_grad();
-            h = h.matmul(weights.clone()) + bias.clone().unsqueeze();
-            leaves.push((weights, bias));
-            if i + 1 < self.network.layers.len() {
-                h = match self.network.activation {
-                    Activation::Silu => activation::silu(h),
-                    Activation::Relu => activation::relu(h),
-                };
-                if i < self.network.concatenated {
-                    h = Tensor::cat(vec![h, batch.encoding.clone()], 1);
-                }
-            }
+    /// Evaluates the network at all times of a batch, with those of `parameters` from `first` on in the place of its own.
+    pub fn record(&self, parameters: &Arc<Vec<f32>>, first: usize, batch: &Batch) -> Record {
+        // On the processor: a network of this kind is small, its batches are hundreds of frames.
+        let device = Device::flex().autodiff();
+        let gradient = Arc::new(Mutex::new(WeightGradient::default()));
+        let network = &self.network;
+        let encoding = TensorData::new(batch.encoding.to_vec(), [batch.times, network.encoding]);
+        let mut h = Tensor::<2>::from_data(encoding, &device);
+        let mut biases = Vec::with_capacity(network.layers.len());
+        for (i, &dense) in network.layers.iter().enumerate() {
+            let at = first + dense.bias;
+            let bias = TensorData::new(parameters[at..at + dense.outputs].to_vec(), [dense.outputs]);
+            let bias = Tensor::<1>::from_data(bias, &device).require_grad();
+            biases.push(bias.clone());
+            let operation = Layer {
+                dense,
+                activation: (i + 1 < network.layers.len()).then_some(network.activation),
+                encoding: (dense.beside > 0).then(|| batch.encoding.clone()),
+                first,
+                parameters: parameters.clone(),
+                gradient: gradient.clone(),
+            };
+            h = layer(h, bias, operation);
         }
         let y = h.clone().into_data().iter::<f32>().map(f64::from).collect();
-        Record { leaves, output: h, device: batch.device.clone(), y }
+        Record { biases, output: h, device, gradient, first, y }
     }
 }
 
@@ -87,8 +89,8 @@ impl Record {
         }
     }
 
-    /// Adds the gradient in the parameters of a gradient in the poses, `[time][degree of freedom]`.
-    pub fn pull_back(self, mlp: &Mlp, gradient: &[f64], out: &mut [f32]) {
+    /// Writes the gradient in the network's parameters to their places in `out`, or adds it there, for a gradient in the poses, `[time][degree of freedom]`.
+    pub fn pull_back(self, mlp: &Mlp, gradient: &[f64], out: &mut Vec<f32>, add: bool) {
         let (outputs, dofs) = (mlp.head.outputs(), mlp.layout.dofs());
         let mut seed = vec![0.0f32; self.y.len()];
         let mut row = vec![0.0; outputs];
@@ -100,18 +102,20 @@ impl Record {
         }
         let shape = [self.y.len() / outputs, outputs];
         let seed = Tensor::<2>::from_data(TensorData::new(seed, shape), &self.device);
+        let place = || self.gradient.lock().unwrap_or_else(PoisonError::into_inner);
+        // The tape is burn's and may outlive a borrow: the vector goes there and comes back.
+        *place() = WeightGradient { flat: std::mem::take(out), add };
         // The sum's gradient in the output is the seed.
-        let gradients = (self.output * seed).sum().backward();
-        for (layer, (weights, bias)) in mlp.network.layers.iter().zip(&self.leaves) {
-            let mut add = |from: TensorData, at: usize| {
-                out[at..].iter_mut().zip(from.iter::<f32>()).for_each(|(a, b)| *a += b);
-            };
-            // A leaf that the output does not depend on has none.
-            if let Some(g) = weights.grad(&gradients) {
-                add(g.into_data(), layer.weights);
+        let gradients = (self.output.clone() * seed).sum().backward();
+        *out = std::mem::take(&mut place().flat);
+        for (dense, bias) in mlp.network.layers.iter().zip(&self.biases) {
+            let to = &mut out[self.first + dense.bias..][..dense.outputs];
+            if !add {
+                to.fill(0.0);
             }
-            if let Some(g) = bias.grad(&gradients) {
-                add(g.into_data(), layer.bias);
+            // A leaf that the output does not depend on has none.
+            if let Some(found) = bias.grad(&gradients) {
+                to.iter_mut().zip(found.into_data().iter::<f32>()).for_each(|(a, b)| *a += b);
             }
         }
     }

@@ -13,6 +13,7 @@ mod batch;
 mod encoding;
 mod file;
 mod head;
+mod layer;
 mod network;
 
 pub use architecture::Architecture;

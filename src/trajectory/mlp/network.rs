@@ -17,6 +17,18 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// Value and derivative, in single precision.
+    #[inline]
+    pub(super) fn with_slope(self, x: f32) -> (f32, f32) {
+        match self {
+            Self::Silu => {
+                let s = 1.0 / (1.0 + (-x).exp());
+                (x * s, s + x * s * (1.0 - s))
+            }
+            Self::Relu => (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 }),
+        }
+    }
+
     /// Value, first and second derivative.
     fn expand(self, x: f64) -> [f64; 3] {
         match self {
@@ -33,8 +45,10 @@ impl Activation {
 /// One layer's place in the flat vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dense {
-    /// Of which the last may be the encoding.
+    /// All of them.
     pub inputs: usize,
+    /// How many of these, the last ones, are the encoding beside the outputs of the layer before.
+    pub beside: usize,
     /// How many come out.
     pub outputs: usize,
     /// Where the weights begin.
@@ -60,12 +74,13 @@ impl Network {
     /// Hidden layers of the given sizes.
     pub fn new(encoding: usize, hidden: &[usize], outputs: usize, concatenated: usize, activation: Activation) -> Self {
         let mut layers = Vec::with_capacity(hidden.len() + 1);
-        let (mut inputs, mut weights) = (encoding, 0);
+        let (mut inputs, mut beside, mut weights) = (encoding, 0, 0);
         for (i, &outputs) in hidden.iter().chain(std::iter::once(&outputs)).enumerate() {
             let bias = weights + inputs * outputs;
-            layers.push(Dense { inputs, outputs, weights, bias });
+            layers.push(Dense { inputs, beside, outputs, weights, bias });
             weights = bias + outputs;
-            inputs = outputs + if i < concatenated { encoding } else { 0 };
+            beside = if i < concatenated { encoding } else { 0 };
+            inputs = outputs + beside;
         }
         Self { layers, encoding, concatenated, activation }
     }

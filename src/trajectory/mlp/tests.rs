@@ -5,6 +5,7 @@ use nalgebra::Vector3;
 use proptest::prelude::*;
 use rand::Rng;
 use std::path::Path;
+use std::sync::Arc;
 
 fn body() -> (Mechanism, Arc<Layout>) {
     let body = read_model_str("data/body.osim", include_str!("../../../data/body.osim")).unwrap().with_rotors();
@@ -98,13 +99,23 @@ proptest! {
             let (_, mlp) = tiny(activation, Spacing::Octaves, seed);
             let layout = mlp.layout().clone();
             let times = [0.0, 0.31, 0.9, 1.77];
-            let record = mlp.record(mlp.parameters(), &mlp.batch(&times));
+            // In a longer vector, from the third number on.
+            let flat = Arc::new([&[f32::NAN; 2], mlp.parameters(), &[f32::NAN]].concat());
+            let batch = mlp.batch(&times);
+            let record = mlp.record(&flat, 2, &batch);
             let mut poses = vec![layout.default_pose(); times.len()];
             record.poses(&mlp, &mut poses);
             let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
             let gradient: Vec<f64> = (0..times.len() * layout.dofs()).map(|_| rng.random_range(-1.0..1.0)).collect();
-            let mut found = vec![0.0f32; mlp.parameters().len()];
-            record.pull_back(&mlp, &gradient, &mut found);
+            let mut found = vec![f32::NAN; flat.len()];
+            record.pull_back(&mlp, &gradient, &mut found, false);
+            let once = found.clone();
+            mlp.record(&flat, 2, &batch).pull_back(&mlp, &gradient, &mut found, true);
+            prop_assert!(found.iter().zip(&once).all(|(a, b)| *a == 2.0 * b || a.is_nan() && b.is_nan()));
+            // The tape lets go of what it was given.
+            prop_assert_eq!(Arc::strong_count(&flat), 1);
+            prop_assert!(once[..2].iter().chain(&once[once.len() - 1..]).all(|g| g.is_nan()));
+            let found = &once[2..once.len() - 1];
             let mut expected = vec![0.0; mlp.parameters().len()];
             for (i, &t) in times.iter().enumerate() {
                 let mut pose = layout.default_pose();
