@@ -48,21 +48,21 @@ fn main() -> kinefit::Result<()> {
     // Adam, written out.
     let mut q = row(&start);
     let (mut mean, mut square) = (q.zeros_like(), q.zeros_like());
-    for step in 0..=400 {
+    for step in 0..=1200 {
         let free = q.clone().autodiff().require_grad();
         let seen = project(free.clone())?;
         let hidden =
             (seen.visible & target.visible.clone()).bool_not().unsqueeze_dim::<4>(3).expand(seen.pixels.dims());
         let error = (seen.pixels - target.pixels.clone()).mask_fill(hidden, 0.0);
         let loss = error.powi_scalar(2).mean();
-        if step % 100 == 0 {
+        if step % 300 == 0 {
             let rms = loss.clone().sqrt().into_scalar::<f32>();
-            println!("step {step:>3}: {rms:8.3} px rms");
+            println!("step {step:>4}: {rms:8.3} px rms");
         }
         let Some(gradient) = free.grad(&loss.backward()) else { break };
         mean = mean * 0.9 + gradient.clone() * 0.1;
         square = square * 0.99 + gradient.powi_scalar(2) * 0.01;
-        let rate = 0.03 * 0.99f32.powi(step);
+        let rate = 0.05 * 0.995f32.powi(step);
         q = q - mean.clone() * rate / (square.clone().sqrt() + 1e-8);
     }
 

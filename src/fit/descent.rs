@@ -93,7 +93,9 @@ pub(super) fn descend(
     };
 
     let mut converged = false;
-    let mut best = here.parameters.clone();
+    // A checkpoint may have no steps left.
+    let kept = here.state.as_ref().and_then(|s| s.best.as_ref());
+    let mut best = kept.map_or_else(|| here.parameters.clone(), |(_, parameters)| parameters.clone());
     while here.progress.taken < options.max_steps && !converged && !run.interrupted {
         let steps = here.progress.left.min(options.max_steps - here.progress.taken);
         let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
