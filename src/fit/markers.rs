@@ -149,8 +149,10 @@ pub fn fit_markers(
         let same = before.iter().zip(estimates(&problem)).all(same);
         run.say(Stage::Subject, 0.3 + 0.6 * round as f64 / ROUNDS as f64);
         let settled = round == ROUNDS || same;
-        let (iterations, decrement) = if settled { (options.max_iterations, CONVERGED) } else { (3, 0.1 * rough) };
-        outcome = run.solve(&problem, outcome.parameters, iterations, decrement, outcome.damping);
+        outcome = match settled {
+            true => run.finish(&problem, outcome.parameters, CONVERGED, outcome.damping),
+            false => run.solve(&problem, outcome.parameters, 3, 0.1 * rough, outcome.damping),
+        };
         // Names that drew the model away from where it belongs until large errors counted less.
         let again = round == 1
             && mend_names(&mut trials, &followed, &problem, skeleton, &mut outcome.parameters, &mut exchanged);

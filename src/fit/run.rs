@@ -51,13 +51,25 @@ impl<'a> Run<'a> {
         decrement: f64,
         damping: f64,
     ) -> SolveOutcome {
-        let options = SolveOptions {
-            max_iterations: iterations,
-            decrement,
-            damping,
-            stop: self.options.stop.clone(),
-            ..SolveOptions::default()
-        };
+        self.solve_with(
+            problem,
+            start,
+            SolveOptions { max_iterations: iterations, decrement, damping, ..SolveOptions::default() },
+        )
+    }
+
+    /// The same from near the minimum.
+    pub fn finish(&mut self, problem: &Problem, start: Parameters, decrement: f64, damping: f64) -> SolveOutcome {
+        let max_iterations = self.options.max_iterations;
+        self.solve_with(
+            problem,
+            start,
+            SolveOptions { max_iterations, decrement, damping, near: true, ..SolveOptions::default() },
+        )
+    }
+
+    fn solve_with(&mut self, problem: &Problem, start: Parameters, options: SolveOptions) -> SolveOutcome {
+        let options = SolveOptions { stop: self.options.stop.clone(), ..options };
         let outcome = solve_in(&mut self.workspace, problem, start, &options);
         self.history.extend(&outcome.history);
         self.iterations += outcome.iterations;

@@ -19,8 +19,9 @@ use std::time::Instant;
 /// Change of the objective's scale below which another round of noise and smoothness estimates is not worth its time: relative change of the noise levels.
 const SETTLED: f64 = 0.01;
 
-/// Decrement at which a fit has converged: 0.3 standard deviations in the space of all its thousands of parameters together.
-const CONVERGED: f64 = 0.05;
+/// Decrement at which a fit has converged. The step that promises it is taken, and leaves a third of it or less to gain (steps near the minimum gain the rest at a rate of 0.2–0.3):
+/// 0.05, a distance of 0.3 standard deviations in the space of all its thousands of parameters together.
+const CONVERGED: f64 = 0.15;
 
 /// Rounds of estimating noise and smoothness in the last stage.
 const MAX_ROUNDS: usize = 6;
@@ -275,8 +276,10 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         }
         run.say(Stage::Cameras, 0.4 + 0.4 * round as f64 / MAX_ROUNDS as f64);
         let settled = round == MAX_ROUNDS || relative_change(&old, problem.hyper.sigmas()) < SETTLED;
-        let (iterations, decrement) = if settled { (options.max_iterations, CONVERGED) } else { (2, 0.1 * rough) };
-        outcome = run.solve(problem, outcome.parameters, iterations, decrement, outcome.damping);
+        outcome = match settled {
+            true => run.finish(problem, outcome.parameters, CONVERGED, outcome.damping),
+            false => run.solve(problem, outcome.parameters, 2, 0.1 * rough, outcome.damping),
+        };
         if settled {
             break;
         }

@@ -9,6 +9,7 @@
 //! decrement `½·gᵀ·H⁻¹·g`: how far the cost can still fall. The cost being a negative log posterior, a decrement of 10⁻² is a distance of 0.14
 //! standard deviations from the minimum in the space of all parameters together, below anything that is reported.
 
+use super::bend::bend;
 use super::linearise::{Linearisation, Workspace, linearise_in};
 use super::problem::{Information, Parameters, Problem};
 use crate::math::arrow::{Arrow, Band};
@@ -36,6 +37,9 @@ pub struct SolveOptions {
     pub decrement: f64,
     /// First value of μ.
     pub damping: f64,
+    /// Whether the start is near the minimum already. The matrix then has the losses' mean curvature, with which steps gain what they promise, and not that of parabolas above them,
+    /// which may be followed from afar but makes every step some tenths too short.
+    pub near: bool,
     /// Time limit.
     pub timeout: Option<Duration>,
     /// Asks to stop.
@@ -46,7 +50,15 @@ pub struct SolveOptions {
 
 impl Default for SolveOptions {
     fn default() -> Self {
-        Self { max_iterations: 50, decrement: 1e-2, damping: 1e-4, timeout: None, stop: None, progress: None }
+        Self {
+            max_iterations: 50,
+            decrement: 1e-2,
+            damping: 1e-4,
+            near: false,
+            timeout: None,
+            stop: None,
+            progress: None,
+        }
     }
 }
 
@@ -160,6 +172,7 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
             let mut candidate = parameters.clone();
             problem.problem("retract_count", |p| {
                 candidate.retract(p, &step.bands, &step.border);
+                candidate.follow(p, &parameters, &step.bands, &step.border);
                 Ok(())
             })?;
             let last = step.predicted < self.options.decrement || state.get_iter() + 1 >= self.options.max_iterations;
@@ -207,7 +220,8 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
 
 impl LevenbergMarquardt {
     fn linearise(&mut self, problem: &Problem, parameters: &Parameters) -> Linearisation {
-        linearise_in(&mut self.workspace, problem, &problem.free, parameters, Information::Step)
+        let information = if self.options.near { Information::Observed } else { Information::Step };
+        linearise_in(&mut self.workspace, problem, &problem.free, parameters, information)
     }
 
     fn reject(&mut self) {
@@ -223,6 +237,24 @@ impl LevenbergMarquardt {
 fn decay(ratio: f64) -> f64 {
     let least = (4.0 * (ratio - 1.0).abs()).clamp(LARGEST_DECAY, 1.0 / 5.0);
     (1.0 - (2.0 * ratio - 1.0).powi(3)).max(least)
+}
+
+impl Parameters {
+    /// Bends a step from `start` where offsets are free: see [`bend`](super::bend).
+    fn follow(&mut self, problem: &Problem, start: &Parameters, bands: &[Vec<f64>], border: &[f64]) {
+        let free = problem.border().offsets;
+        if free.iter().flatten().next().is_none() {
+            return;
+        }
+        let mut behind = start.clone();
+        let back: Vec<Vec<f64>> = bands.iter().map(|b| b.iter().map(|x| -x).collect()).collect();
+        let border: Vec<f64> = border.iter().map(|x| -x).collect();
+        behind.retract(problem, &back, &border);
+        let bends = bend(problem, start, self, &behind);
+        for ((offset, bend), _) in self.offsets.iter_mut().zip(&bends).zip(&free).filter(|(_, free)| free.is_some()) {
+            *offset -= bend;
+        }
+    }
 }
 
 struct Step {

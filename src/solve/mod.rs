@@ -5,6 +5,7 @@
 //! twists of the degrees of freedom pull them into joint space; B-spline weights spread the frame's block over the band;
 //! scales, offsets and extrinsics are the border.
 
+mod bend;
 mod corner;
 mod covariance;
 mod evidence;
@@ -14,6 +15,7 @@ mod frame;
 mod inverse_kinematics;
 mod levenberg;
 mod linearise;
+mod posed;
 mod problem;
 mod residuals;
 mod spatial;

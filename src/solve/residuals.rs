@@ -11,10 +11,8 @@
 //! of composite likelihood methods*, §2.3). The sum over lags ends where pairs of them stop being positive (Geyer 1992, *Practical Markov chain Monte Carlo*, §3.3). Posterior deviations
 //! are those of detections that weigh 1/τ ([`super::uncertainty`]); the estimate itself does not use it.
 
+use super::posed::{Body, of_frames};
 use super::problem::{Parameters, Problem, TrialProblem};
-use crate::residual::point::PointObservation;
-use crate::residual::reprojection::Observation;
-use crate::trajectory::{BSpline, Trajectory};
 use nalgebra::{SVector, Vector2, Vector3};
 use rayon::prelude::*;
 
@@ -52,67 +50,46 @@ impl Problem {
     /// Distance of every detection from its marker, by trial. A marker behind the camera is 10⁴ px away.
     pub fn pixel_residuals(&self, parameters: &Parameters) -> Vec<Vec<PixelResidual>> {
         let projectors = self.projectors(parameters);
-        let (scales, offsets) = (self.all_scales(parameters), self.all_offsets(parameters));
-        let skeleton = self.mechanism.skeleton();
-        self.trials
-            .iter()
-            .zip(&parameters.trajectories)
-            .map(|(trial, trajectory)| {
-                let by_frame: Vec<Vec<PixelResidual>> = (0..trial.times.len())
-                    .into_par_iter()
-                    .map_init(
-                        || (self.layout.default_pose(), crate::kinematics::Frame::new(skeleton)),
-                        |(pose, frame), f| {
-                            trajectory.pose(trial.times[f], pose);
-                            crate::kinematics::forward(skeleton, &scales, &offsets, &pose.q, &pose.rotors, frame);
-                            let row = |o: &Observation| {
-                                let p = &frame.markers[self.markers[o.slot as usize].index()];
-                                let camera = &projectors[o.camera as usize];
-                                let unseen = Vector2::new(1e4, 0.0);
-                                let error_px = camera.project(p).map_or(unseen, |u| u - Vector2::from(o.pixel));
-                                PixelResidual {
-                                    frame: f as u32,
-                                    camera: o.camera,
-                                    keypoint: o.keypoint,
-                                    weight: o.weight,
-                                    error_px,
-                                    depth: camera.point_in_camera(p).z,
-                                }
-                            };
-                            trial.frame_observations(f).iter().map(row).collect()
-                        },
-                    )
-                    .collect();
-                by_frame.concat()
+        let body = Body::new(self, parameters);
+        let none =
+            PixelResidual { frame: 0, camera: 0, keypoint: 0, weight: 0.0, error_px: Vector2::zeros(), depth: 0.0 };
+        let of_trial = |(i, trial): (usize, &TrialProblem)| {
+            of_frames(&body, i, &trial.observation_start, none, |frame, f, out| {
+                for (o, out) in trial.frame_observations(f).iter().zip(out) {
+                    let p = &frame.markers[self.markers[o.slot as usize].index()];
+                    let camera = &projectors[o.camera as usize];
+                    let unseen = Vector2::new(1e4, 0.0);
+                    *out = PixelResidual {
+                        frame: f as u32,
+                        camera: o.camera,
+                        keypoint: o.keypoint,
+                        weight: o.weight,
+                        error_px: camera.project(p).map_or(unseen, |u| u - Vector2::from(o.pixel)),
+                        depth: camera.point_in_camera(p).z,
+                    };
+                }
             })
-            .collect()
+        };
+        self.trials.iter().enumerate().map(of_trial).collect()
     }
 
     /// Distance of every point from its marker, by trial.
     pub fn point_residuals(&self, parameters: &Parameters) -> Vec<Vec<PointResidual>> {
-        let (scales, offsets) = (self.all_scales(parameters), self.all_offsets(parameters));
-        let skeleton = self.mechanism.skeleton();
-        let of_trial = |(trial, trajectory): (&TrialProblem, &BSpline)| {
-            let by_frame: Vec<Vec<PointResidual>> = (0..trial.times.len())
-                .into_par_iter()
-                .map_init(
-                    || (self.layout.default_pose(), crate::kinematics::Frame::new(skeleton)),
-                    |(pose, frame), f| {
-                        trajectory.pose(trial.times[f], pose);
-                        crate::kinematics::forward(skeleton, &scales, &offsets, &pose.q, &pose.rotors, frame);
-                        let row = |o: &PointObservation| PointResidual {
-                            frame: f as u32,
-                            slot: o.slot,
-                            weight: o.weight,
-                            error: frame.markers[self.markers[o.slot as usize].index()] - o.position,
-                        };
-                        trial.frame_points(f).iter().map(row).collect()
-                    },
-                )
-                .collect();
-            by_frame.concat()
+        let body = Body::new(self, parameters);
+        let none = PointResidual { frame: 0, slot: 0, weight: 0.0, error: Vector3::zeros() };
+        let of_trial = |(i, trial): (usize, &TrialProblem)| {
+            of_frames(&body, i, &trial.point_start, none, |frame, f, out| {
+                for (o, out) in trial.frame_points(f).iter().zip(out) {
+                    *out = PointResidual {
+                        frame: f as u32,
+                        slot: o.slot,
+                        weight: o.weight,
+                        error: frame.markers[self.markers[o.slot as usize].index()] - o.position,
+                    };
+                }
+            })
         };
-        self.trials.iter().zip(&parameters.trajectories).map(of_trial).collect()
+        self.trials.iter().enumerate().map(of_trial).collect()
     }
 
     /// τ of the points of all trials together, frames.
