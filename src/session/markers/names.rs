@@ -19,9 +19,9 @@ pub(super) fn without_subject(labels: &[String]) -> Vec<&str> {
     if after.len() < before.len() { whole } else { rest }
 }
 
-/// A label without what stands around it.
+/// A label without what stands around it; a byte order mark there is none of its letters either, and would go when it is written and read again.
 fn bare(label: &str) -> &str {
-    label.trim_matches(|c: char| c.is_whitespace() || c == '\0')
+    label.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\0' | '\u{feff}'))
 }
 
 /// Names as a trial has them, from a file's labels: without white space around them; `unlabelled 3` for the third where a label is empty.
@@ -114,6 +114,7 @@ mod tests {
     fn two_markers_of_one_name_are_refused() {
         let error = from_labels("a.trc", ["LASI", "C7", " LASI "]).unwrap_err().to_string();
         assert!(error.contains("`LASI` stands twice, as marker 1 and 3"), "{error}");
+        assert!(from_labels("a.c3d", ["LASI", "\u{feff}\0\0LASI"]).is_err());
     }
 
     #[test]
