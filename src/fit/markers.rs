@@ -28,7 +28,7 @@ const NOISE_POOLING: f64 = 300.0;
 const SANE: (std::ops::Range<f64>, f64) = (0.3..3.0, 0.1);
 
 /// Rounds of estimating noise, smoothness and the spread of offsets.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 12;
 
 /// Change of the estimates below which another round is not worth its time: relative, and in metres, a hundredth of a millimetre being nothing on a body.
 const SETTLED: (f64, f64) = (0.05, 1e-5);
@@ -151,7 +151,8 @@ pub fn fit_markers(
         let settled = round == ROUNDS || same;
         outcome = match settled {
             true => run.finish(&problem, outcome.parameters, CONVERGED, outcome.damping),
-            false => run.solve(&problem, outcome.parameters, 3, 0.1 * rough, outcome.damping),
+            // One step is as good as several: the next estimates move the minimum by more than is left.
+            false => run.solve(&problem, outcome.parameters, 1, 0.1 * rough, outcome.damping),
         };
         // Names that drew the model away from where it belongs until large errors counted less.
         let again = round == 1
