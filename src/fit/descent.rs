@@ -93,25 +93,23 @@ pub(super) fn descend(
     };
 
     let mut converged = false;
-    // A checkpoint may have no steps left.
-    let kept = here.state.as_ref().and_then(|s| s.best.as_ref());
-    let mut best = kept.map_or_else(|| here.parameters.clone(), |(_, parameters)| parameters.clone());
     while here.progress.taken < options.max_steps && !converged && !run.interrupted {
         let steps = here.progress.left.min(options.max_steps - here.progress.taken);
         let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
         let history = Arc::new(Mutex::new(Vec::new()));
         let at = std::mem::take(&mut here.parameters);
         let done = one_run(run, &networks, at, options, here.state.take(), (here.progress.taken, steps), &history);
-        (here.parameters, here.state, best) = (done.last, done.state, done.best);
+        (here.parameters, here.state) = (done.last, done.state);
         here.progress.taken += done.steps;
         here.progress.left = here.progress.left.saturating_sub(done.steps);
         run.iterations += done.steps;
         run.interrupted |= done.interrupted;
         run.history.extend(history.lock().map(|h| h.clone()).unwrap_or_default());
         converged = done.converged;
-        let stuck = done.steps == 0 || here.state.as_ref().is_some_and(AdamState::given_up);
+        // One that was stopped at the end of a round has no steps left in it.
+        let stuck = (steps > 0 && done.steps == 0) || here.state.as_ref().is_some_and(AdamState::given_up);
         if (here.progress.left == 0 || converged) && !run.interrupted {
-            here.progress.left = options.round;
+            here.progress.left = options.round.max(1);
             if !here.progress.settled {
                 let parameters = projected(problem, &mlps, &here.parameters, &knots)?;
                 let old = problem.hyper.sigmas().to_vec();
@@ -148,6 +146,10 @@ pub(super) fn descend(
             break;
         }
     }
+    // The best by the objective as it is now, which is the same for one that resumes with no steps left.
+    let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
+    let best =
+        one_run(run, &networks, here.parameters, options, here.state, (here.progress.taken, 0), &Arc::default()).best;
     let parameters = projected(problem, &mlps, &best, &knots)?;
     let networks = Networks::new(problem, &mlps, options.terms, None);
     let ranges: Vec<_> = (0..mlps.len()).map(|i| networks.network(i)).collect();

@@ -130,6 +130,10 @@ pub fn fit_markers(
     let (prior_smoothness, believed) = (problem.hyper.smoothness.clone(), problem.priors.clone());
     for round in 1..=ROUNDS {
         if run.interrupted {
+            if round == 1 {
+                // For how many frames errors last is told all the same.
+                weigh_priors(&mut problem, &outcome.parameters, None, &believed);
+            }
             break;
         }
         let estimates = |problem: &Problem| [&problem.hyper.point_sigma[..], &problem.priors.offset_sd].concat();

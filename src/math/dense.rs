@@ -140,3 +140,28 @@ fn release_vector_registers() {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn release_vector_registers() {}
+
+#[cfg(all(test, feature = "learn"))]
+mod tests {
+    use super::*;
+    use rand::{Rng, SeedableRng};
+
+    /// More than one piece either way. Sums of seventy products below 1 in single precision: 70·6e-8, twice for the second round.
+    #[test]
+    fn products_in_pieces_are_products() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        for (m, k, n) in [(300, 70, 601), (601, 70, 300), (5, 70, 3), (257, 70, 257)] {
+            let [a, b] = [m * k, k * n].map(|len| (0..len).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f32>>());
+            let mut c = vec![f32::NAN; m * n];
+            for (accumulate, times) in [(Accumulate::Replace, 1.0), (Accumulate::Add, 2.0)] {
+                let (left, right) = (MatRef::from_row_major_slice(&a, m, k), MatRef::from_row_major_slice(&b, k, n));
+                product(MatMut::from_row_major_slice_mut(&mut c, m, n), accumulate, left, right);
+                for (i, j) in [(0, 0), (m - 1, n - 1), (m - 1, 0), (m / 2, n - 1), (0, n / 2), (255.min(m - 1), 2)] {
+                    let sum: f64 = (0..k).map(|l| f64::from(a[i * k + l]) * f64::from(b[l * n + j])).sum();
+                    assert!((f64::from(c[i * n + j]) - times * sum).abs() < 1e-5, "{m}×{k}×{n} at {i}, {j}");
+                }
+            }
+            assert!(c.iter().all(|x| x.is_finite()));
+        }
+    }
+}

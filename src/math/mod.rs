@@ -25,7 +25,8 @@ pub(crate) fn zeroed(values: &mut Vec<f64>, length: usize) {
     /// Numbers that a thread takes at a time: those of a long trial are larger than any cache.
     const PIECE: usize = 1 << 16;
     if values.capacity() < length {
-        // Zeroed by the system, page by page as they are touched.
+        // Not both at once. Zeroed by the system, page by page as they are touched.
+        *values = Vec::new();
         *values = vec![0.0; length];
         return;
     }

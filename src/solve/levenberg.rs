@@ -163,16 +163,19 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
                 Some(l) => l,
                 None => problem.problem("linearise_count", |p| Ok(self.linearise(p, &parameters)))?,
             };
-            let Some(step) = damped_step(here.arrow, self.damping) else {
+            let Some(mut step) = damped_step(here.arrow, self.damping) else {
                 self.reject();
                 continue;
             };
-            self.workspace.recycle(step.storage);
+            self.workspace.recycle(std::mem::take(&mut step.storage));
             decrement = step.predicted;
             let mut candidate = parameters.clone();
             problem.problem("retract_count", |p| {
                 candidate.retract(p, &step.bands, &step.border);
-                candidate.follow(p, &parameters, &step.bands, &step.border);
+                // Once only: what was rejected may have been so for its bend.
+                if self.growth == 2.0 {
+                    candidate.follow(p, &parameters, &step);
+                }
                 Ok(())
             })?;
             let last = step.predicted < self.options.decrement || state.get_iter() + 1 >= self.options.max_iterations;
@@ -192,11 +195,16 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
                 if step.predicted < self.options.decrement && self.damping < 1.0 {
                     self.finished = Some(TerminationReason::SolverConverged);
                 }
-            } else if step.predicted < self.options.decrement {
-                // Nothing left to gain but rounding.
-                self.finished = Some(TerminationReason::SolverConverged);
             } else {
-                self.reject();
+                if let Some(unused) = there {
+                    self.workspace.recycle(unused.arrow.bands);
+                }
+                if step.predicted < self.options.decrement {
+                    // Nothing left to gain but rounding.
+                    self.finished = Some(TerminationReason::SolverConverged);
+                } else {
+                    self.reject();
+                }
             }
             if self.options.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed)) {
                 self.finished = Some(TerminationReason::Interrupt);
@@ -241,18 +249,24 @@ fn decay(ratio: f64) -> f64 {
 
 impl Parameters {
     /// Bends a step from `start` where offsets are free: see [`bend`](super::bend).
-    fn follow(&mut self, problem: &Problem, start: &Parameters, bands: &[Vec<f64>], border: &[f64]) {
+    fn follow(&mut self, problem: &Problem, start: &Parameters, step: &Step) {
         let free = problem.border().offsets;
         if free.iter().flatten().next().is_none() {
             return;
         }
         let mut behind = start.clone();
-        let back: Vec<Vec<f64>> = bands.iter().map(|b| b.iter().map(|x| -x).collect()).collect();
-        let border: Vec<f64> = border.iter().map(|x| -x).collect();
+        let back: Vec<Vec<f64>> = step.bands.iter().map(|b| b.iter().map(|x| -x).collect()).collect();
+        let border: Vec<f64> = step.border.iter().map(|x| -x).collect();
         behind.retract(problem, &back, &border);
         let bends = bend(problem, start, self, &behind);
-        for ((offset, bend), _) in self.offsets.iter_mut().zip(&bends).zip(&free).filter(|(_, free)| free.is_some()) {
-            *offset -= bend;
+        for (slot, first) in free.iter().enumerate() {
+            let Some(first) = *first else { continue };
+            // As far as the data and not the prior hold it where it is.
+            let prior = problem.priors.offset_sd[slot].powi(-2);
+            for i in 0..3 {
+                let share = (1.0 - prior / step.border_information[first + i]).clamp(0.0, 1.0);
+                self.offsets[slot][i] -= share * bends[slot][i];
+            }
         }
     }
 }
@@ -260,6 +274,8 @@ impl Parameters {
 struct Step {
     bands: Vec<Vec<f64>>,
     border: Vec<f64>,
+    /// Diagonal of the border's own normal matrix, undamped.
+    border_information: Vec<f64>,
     predicted: f64,
     /// The factor's memory.
     storage: Vec<Band>,
@@ -281,11 +297,10 @@ fn damped_step(mut arrow: Arrow, damping: f64) -> Option<Step> {
         }
         added.push(extra);
     }
-    let mut added_border = Vec::with_capacity(columns);
-    for c in 0..columns {
-        let d = &mut arrow.corner[c * columns + c];
-        added_border.push(damping * *d);
-        *d += damping * *d;
+    let border_information: Vec<f64> = (0..columns).map(|c| arrow.corner[c * columns + c]).collect();
+    let added_border: Vec<f64> = border_information.iter().map(|d| damping * d).collect();
+    for (c, added) in added_border.iter().enumerate() {
+        arrow.corner[c * columns + c] += added;
     }
     let factor = arrow.factor().ok()?;
     let solution = factor.solve();
@@ -298,7 +313,8 @@ fn damped_step(mut arrow: Arrow, damping: f64) -> Option<Step> {
         predicted += share(x, &added[i], &rhs[i]);
     }
     let storage = factor.into_bands();
-    predicted.is_finite().then_some(Step { bands: solution.bands, border: solution.border, predicted, storage })
+    let (bands, border) = (solution.bands, solution.border);
+    predicted.is_finite().then_some(Step { bands, border, border_information, predicted, storage })
 }
 
 struct Report(Progress);

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 /// Labels without the subject before them (`Anna:LASI`), where all that have one have the same, and no two markers then have one name (`Anna:LASI` and `LASI`).
 pub(super) fn without_subject(labels: &[String]) -> Vec<&str> {
-    let subjects: HashSet<&str> = labels.iter().filter_map(|l| Some(l.split_once(':')?.0)).collect();
+    let subjects: HashSet<&str> = labels.iter().filter_map(|l| Some(bare(l.split_once(':')?.0))).collect();
     let whole: Vec<&str> = labels.iter().map(String::as_str).collect();
     if subjects.len() != 1 {
         return whole;
@@ -77,11 +77,12 @@ pub(super) fn check(label: &str, names: &[String]) -> Result<()> {
     }
     let mut seen = HashMap::new();
     for (i, name) in names.iter().enumerate() {
-        if name.trim().is_empty() {
+        let name = bare(name);
+        if name.is_empty() {
             let problem = format_args!("marker {} has no name", i + 1);
             return Err(Error::input(label, problem, "give every marker a name"));
         }
-        if let Some(first) = seen.insert(name.trim(), i) {
+        if let Some(first) = seen.insert(name, i) {
             return Err(twice(label, name, first, i));
         }
     }

@@ -201,12 +201,22 @@ impl AdamW {
         let [beta1, beta2] = self.options.beta;
         let t = self.state.step as f64 + 1.0;
         let rate = self.rate();
+        let alpha = |group: &Group| if self.state.step < group.from_step { 0.0 } else { group.rate * rate };
+        let length = match self.state.length {
+            // With moments that are zero, every number's step is as long as its rate, but for the corrections of later steps.
+            0.0 => {
+                let unit = (1.0 - beta1) / (1.0 - beta1.powf(t)) / ((1.0 - beta2) / (1.0 - beta2.powf(t))).sqrt();
+                unit * self.groups.iter().map(|g| alpha(g).powi(2) * g.range.len() as f64).sum::<f64>().sqrt()
+            }
+            length => length,
+        };
+        let alphas: Vec<f32> = self.groups.iter().map(|g| alpha(g) as f32).collect();
         let update = Update {
             beta: [beta1 as f32, beta2 as f32],
             correction: [(1.0 / (1.0 - beta1.powf(t))) as f32, (1.0 / (1.0 - beta2.powf(t))) as f32],
             epsilon: self.options.epsilon as f32,
             shorten: match self.options.longest {
-                Some(longest) if self.state.length > longest => longest / self.state.length,
+                Some(longest) if length > longest => longest / length,
                 _ => 1.0,
             } as f32,
             alpha: 0.0,
@@ -215,9 +225,8 @@ impl AdamW {
         let parameters = Arc::make_mut(&mut self.parameters);
         let [m, v] = &mut self.state.moments;
         let mut squares = 0.0;
-        for group in &self.groups {
+        for (group, &alpha) in self.groups.iter().zip(&alphas) {
             let r = group.range.clone();
-            let alpha = if self.state.step < group.from_step { 0.0 } else { group.rate * rate } as f32;
             let update = Update { alpha, decay: group.decay as f32, ..update };
             let numbers = parameters[r.clone()].par_chunks_mut(CHUNK).zip(self.gradient[r.clone()].par_chunks(CHUNK));
             let moments = m[r.clone()].par_chunks_mut(CHUNK).zip(v[r].par_chunks_mut(CHUNK));

@@ -118,7 +118,7 @@ impl<'a> Networks<'a> {
         let of_trial = |(i, mlp): (usize, &Mlp)| {
             let times = &self.problem.trials[i].times;
             let mut poses = vec![self.problem.layout.default_pose(); times.len()];
-            mlp.record(&parameters, self.network(i).start, &mlp.batch(times)).poses(mlp, &mut poses);
+            mlp.poses(&parameters, self.network(i).start, &mlp.batch(times), &mut poses);
             poses
         };
         self.mlps.iter().enumerate().map(of_trial).collect()

@@ -42,8 +42,16 @@ impl Mlp {
 
     /// Evaluates the network at all times of a batch, with those of `parameters` from `first` on in the place of its own.
     pub fn record(&self, parameters: &Arc<Vec<f32>>, first: usize, batch: &Batch) -> Record {
-        // On the processor: a network of this kind is small, its batches are hundreds of frames.
-        let device = Device::flex().autodiff();
+        self.evaluate(parameters, first, batch, Device::flex().autodiff())
+    }
+
+    /// Poses alone, of which no gradient will be taken: burn would keep all that one needs until another is.
+    pub fn poses(&self, parameters: &Arc<Vec<f32>>, first: usize, batch: &Batch, out: &mut [Pose]) {
+        self.evaluate(parameters, first, batch, Device::flex()).poses(self, out);
+    }
+
+    /// On the processor: a network of this kind is small, its batches are hundreds of frames.
+    fn evaluate(&self, parameters: &Arc<Vec<f32>>, first: usize, batch: &Batch, device: Device) -> Record {
         let gradient = Arc::new(Mutex::new(WeightGradient::default()));
         let network = &self.network;
         let encoding = TensorData::new(batch.encoding.to_vec(), [batch.times, network.encoding]);
@@ -52,7 +60,8 @@ impl Mlp {
         for (i, &dense) in network.layers.iter().enumerate() {
             let at = first + dense.bias;
             let bias = TensorData::new(parameters[at..at + dense.outputs].to_vec(), [dense.outputs]);
-            let bias = Tensor::<1>::from_data(bias, &device).require_grad();
+            let bias = Tensor::<1>::from_data(bias, &device);
+            let bias = if device.is_autodiff() { bias.require_grad() } else { bias };
             biases.push(bias.clone());
             let operation = Layer {
                 dense,
