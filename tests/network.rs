@@ -138,6 +138,20 @@ fn an_interrupted_fit_ends_in_the_same_bits() {
     }
 }
 
+/// The checkpoint of a fit that has taken all its steps, in the middle of a round and between two looks at the best parameters: going on from it is to have its result again.
+#[test]
+fn a_finished_fit_resumed_is_itself() {
+    let made = walk(12);
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keep = kept.clone();
+    let checkpoint = Some(Arc::new(move |bytes: &[u8]| *keep.lock().unwrap() = bytes.to_vec()) as _);
+    let whole = fit(&made, &FitOptions { checkpoint, ..mlp(short(95)) });
+    let resume = Some(Arc::new(kept.lock().unwrap().clone()));
+    let again = fit(&made, &FitOptions { resume, ..mlp(short(95)) });
+    assert_eq!((whole.iterations, again.iterations), (95, 0));
+    assert_eq!(bits(&again), bits(&whole));
+}
+
 fn bits(fit: &SessionFit) -> Vec<u64> {
     let poses = fit.trials[0].q.iter().flatten();
     poses.chain(fit.scales.0.iter().flatten()).map(|x| x.to_bits()).collect()
