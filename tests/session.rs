@@ -315,6 +315,17 @@ fn wrong_lengths_and_cut_files_are_named() {
     small.put("walk/pose/cam02_json/cam_9000000000000.json", "{}");
     small.refused(&flags(), &["frame numbers run from 0 to 9000000000000", "--frames"]);
     assert!(session::read(small.root(), &ReadOptions { frames: Some(0..5), ..flags() }).is_ok());
+    // A number that might be one, of a file nobody meant or a camera that counts apart, stretches the trial by what nobody saw.
+    let small = Small::new();
+    small.put("walk/pose/cam02_json/cam_0200.json", "{}");
+    small.refused(
+        &flags(),
+        &["trial `walk`", "no camera has a file from frame", "to 199", "numbered apart", "--frames"],
+    );
+    assert!(session::read(small.root(), &ReadOptions { frames: Some(0..5), ..flags() }).is_ok());
+    let small = Small::new();
+    small.put("walk/pose/cam02_json/cam_0040.json", "{}");
+    assert!(small.read().is_ok(), "a short gap");
 }
 
 #[test]

@@ -78,13 +78,20 @@ pub struct CameraFit {
     pub translation_sd_mm: Option<f64>,
     /// The calibration disagrees with the keypoints by more than noise explains.
     pub stale: bool,
+    /// Whether it sees the subject at all.
+    pub sees: bool,
 }
 
-/// Whether half or more of the cameras disagree with their calibration. What is left cannot outvote them: which ones are right, keypoints do not tell. Of two
+/// Whether half or more of the cameras that see the subject disagree with their calibration. What is left cannot outvote them: which ones are right, keypoints do not tell. Of two
 /// cameras either may be meant.
 pub fn undecided(cameras: &[CameraFit]) -> bool {
     let stale = cameras.iter().filter(|c| c.stale).count();
-    stale > 0 && 2 * stale >= cameras.len()
+    stale > 0 && 2 * stale >= seeing(cameras)
+}
+
+/// Cameras that see the subject.
+pub fn seeing(cameras: &[CameraFit]) -> usize {
+    cameras.iter().filter(|c| c.sees).count()
 }
 
 /// A fitted trial. Ground is the model's ground frame. One that could not be fitted has a status, a reason, and no frames.

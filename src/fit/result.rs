@@ -1,7 +1,7 @@
 //! From fitted parameters to what the user gets.
 
 use super::build::Built;
-use super::outcome::undecided;
+use super::outcome::{seeing, undecided};
 use super::verdict::{Verdict, verdict};
 use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Timings, TrialFit};
 use crate::camera::Camera;
@@ -96,7 +96,7 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
             0,
             format!(
                 "{stale} of {} cameras disagree with their calibration. Keypoints tell that cameras disagree, not which are right: the stale ones may be the others. Calibrate again; until then trust neither where the cameras are nor what is measured against the room.",
-                cameras.len()
+                seeing(&cameras)
             ),
         );
     }
@@ -337,6 +337,7 @@ pub(super) fn camera_fits(problem: &Problem, parameters: &Parameters, u: Option<
                 rotation_sd_deg: sd.map(|s| s.0),
                 translation_sd_mm: sd.map(|s| s.1),
                 stale: rotation > STALE_DEG || moved > STALE_MM,
+                sees: problem.trials.iter().any(|t| t.observations.iter().any(|o| usize::from(o.camera) == c)),
             }
         })
         .collect()

@@ -295,6 +295,7 @@ pub fn session() -> SessionFit {
             rotation_sd_deg: (i != 1).then_some(0.06),
             translation_sd_mm: (i != 1).then_some(5.5),
             stale: i == 2,
+            sees: true,
         })
         .collect();
     let unmarked = ["LEye", "REye", "LEar", "REar"];

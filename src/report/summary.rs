@@ -2,7 +2,7 @@
 
 use super::figures::{all_markers_fixed, angles, held, most_moved, offsets_rms_mm, overall, stale};
 use super::finite;
-use crate::fit::{SessionFit, Status, undecided};
+use crate::fit::{SessionFit, Status, seeing, undecided};
 use std::path::Path;
 
 /// A line of the summary.
@@ -90,7 +90,11 @@ pub fn lines(fit: &SessionFit) -> Vec<Line> {
         let (what, it) = if stale.len() == 1 { ("calibration looks", "it") } else { ("calibrations look", "them") };
         let advice = match undecided(&fit.cameras) {
             true => {
-                format!("{} of {}: keypoints cannot tell which are right; recalibrate", stale.len(), fit.cameras.len())
+                format!(
+                    "{} of {}: keypoints cannot tell which are right; recalibrate",
+                    stale.len(),
+                    seeing(&fit.cameras)
+                )
             }
             false => stale_advice(fit, it),
         };

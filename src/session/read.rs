@@ -45,6 +45,9 @@ pub struct Reading {
 /// Frames without a file between those with one, per frame with a file, beyond which the numbers are no frame numbers.
 const SPARSEST: usize = 100;
 
+/// Frames without a file, one after the other, that are no reason to ask however short a trial is. Otherwise a gap must not be longer than what is there: nothing tells where somebody was in it.
+const GAP: i64 = 60;
+
 /// Most points (camera × frame × keypoint) of one trial: 24 bytes each.
 const MOST_POINTS: usize = 100_000_000;
 
@@ -278,6 +281,9 @@ fn frame_range(
             "choose --frames A..B in the numbers of the file names",
         ));
     };
+    if trial.frames.is_some() && (from < first && from >= 0 || to > last + 1) {
+        tracing::warn!(%place, "frames {from} to {} were asked for; there are files from {first} to {last}", to - 1);
+    }
     // Frame numbers are never negative, so that this cannot overflow.
     let span = usize::try_from(last - first).unwrap_or(usize::MAX).saturating_add(1);
     if span > taken.len().saturating_mul(SPARSEST) || span.saturating_mul(points_per_frame) > MOST_POINTS {
@@ -285,6 +291,21 @@ fn frame_range(
             place,
             format_args!("frame numbers run from {first} to {last}, for {} frames that have a file", taken.len()),
             "name the files so that the last number counts the frames, or choose some with --frames A..B",
+        ));
+    }
+    let widest = taken.windows(2).max_by_key(|pair| pair[1] - pair[0]);
+    if let Some(&[before, after]) = widest
+        && after - before > GAP.max(taken.len() as i64)
+    {
+        return Err(Error::input(
+            place,
+            format_args!(
+                "no camera has a file from frame {} to {}: that is longer than all {} frames that have one",
+                before + 1,
+                after - 1,
+                taken.len()
+            ),
+            "look for a file or a camera that is numbered apart from the others, or choose the frames that belong together with --frames A..B",
         ));
     }
     Ok(first..last + 1)
