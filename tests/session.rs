@@ -335,7 +335,7 @@ fn nothing_to_see_is_an_error() {
     small.refused(&flags(), &["trial `walk`", "is empty"]);
     let small = Small::new();
     small.each(|camera, body| if camera == 1 { body.to_owned() } else { "{}".to_owned() });
-    small.refused(&flags(), &["trial `walk`", "seen by two cameras"]);
+    small.refused(&flags(), &["walk/pose, trial `walk`", "only camera cam_1", "two cameras"]);
     let small = Small::new();
     fs::remove_dir_all(small.root().join("walk/pose/cam01_json")).unwrap();
     fs::remove_dir_all(small.root().join("walk/pose/cam02_json")).unwrap();

@@ -22,6 +22,7 @@ mod synth;
 use crate::error::Result;
 use clap::{ArgAction, Parser, Subcommand};
 use console::Console;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Joint angles, bone lengths and camera positions, with error bars, from what several cameras saw of a person.
@@ -54,7 +55,7 @@ enum Command {
 
 /// Runs the command on the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(joined(std::env::args_os()));
     let console = Console::new(cli.verbose);
     let done = match &cli.command {
         Command::Fit(arguments) => fit::run(arguments, &console),
@@ -63,10 +64,26 @@ pub fn main() -> ExitCode {
         Command::Scale(arguments) => scale::run(arguments, &console),
         Command::Fk(arguments) => fk::run(arguments),
         Command::Convert(arguments) => convert::run(arguments),
-        Command::Synth(arguments) => synth::run(arguments, &console),
+        Command::Synth(arguments) => synth::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
     };
     finish(done, &console)
+}
+
+/// `--refine-cameras false` as `--refine-cameras=false`: the flag may stand without a value before the session, so that the parser cannot take the next word for one,
+/// but no session is called `true` or `false`.
+fn joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut out: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        match out.last_mut() {
+            Some(flag) if flag == "--refine-cameras" && (argument == "true" || argument == "false") => {
+                flag.push("=");
+                flag.push(argument);
+            }
+            _ => out.push(argument),
+        }
+    }
+    out
 }
 
 fn finish(done: Result<ExitCode>, console: &Console) -> ExitCode {
@@ -83,6 +100,13 @@ fn finish(done: Result<ExitCode>, console: &Console) -> ExitCode {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_flag_and_its_value_may_be_two_words() {
+        let said = |words: &[&str]| joined(words.iter().map(OsString::from));
+        assert_eq!(said(&["fit", "--refine-cameras", "false", "s"]), ["fit", "--refine-cameras=false", "s"]);
+        assert_eq!(said(&["fit", "--refine-cameras", "s", "false"]), ["fit", "--refine-cameras", "s", "false"]);
+    }
 
     #[test]
     fn the_definition_is_sound_and_every_command_shows_an_example() {

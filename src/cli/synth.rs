@@ -1,6 +1,6 @@
 //! `kinefit synth`: a session whose truth is known.
 
-use super::console::{Console, print};
+use super::console::print;
 use super::model::ModelArguments;
 use crate::error::{Error, Result};
 use crate::report::OutputFolder;
@@ -74,15 +74,12 @@ fn movement(name: &str) -> std::result::Result<Movement, String> {
         .map_err(|_| "choose walk, squat, turn, cartwheel, somersault, stand or random".to_owned())
 }
 
-pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let options = arguments.options()?;
     let skeleton = arguments.model.read()?;
     let groups = ScaleGroups::default_for(&skeleton);
     let made = generate(&skeleton, &groups, &options)?;
     let out = OutputFolder::open(&arguments.out)?;
-    if out.path().read_dir().is_ok_and(|mut files| files.next().is_some()) {
-        console.warn(&format!("{} is not empty: what is there of an older session stays there", out.path().display()));
-    }
     made.write(out.path())?;
     print(&format!(
         "{} trials of {} frames at {} Hz before {} cameras, seed {}: {}\nThe truth is truth.json there.\n",

@@ -5,6 +5,7 @@ use super::FitOptions;
 use super::build::Built;
 use super::superpose::Superposition;
 use crate::camera::{CameraId, Projector, TriangulationOptions, triangulate};
+use crate::error::{Error, Result};
 use crate::kinematics::Frame;
 use crate::math::basis::Knots;
 use crate::math::median;
@@ -28,6 +29,9 @@ pub(super) const MIN_POINTS: usize = 4;
 
 /// Rays may miss each other by this much where a calibration has gone stale, pixels.
 const LENIENT_PX: f64 = 60.0;
+
+/// Sizes of a subject relative to the model beyond which nothing of the kind was filmed; wider than people are, for this is a guess, and a fit tells better.
+const SIZES: std::ops::Range<f64> = 0.3..3.2;
 
 /// Rays closer to parallel than this say nothing about depth, radians.
 const MIN_RAY_ANGLE: f64 = 0.05;
@@ -64,6 +68,22 @@ pub(super) fn sample(session: &Session, built: &Built) -> Vec<std::result::Resul
         }
     };
     session.trials.iter().zip(&built.problem.trials).map(of_trial).collect()
+}
+
+/// That the triangulated keypoints are of somebody's size.
+///
+/// # Errors
+/// A calibration in another unit than metres, or keypoints of other names.
+pub(super) fn check_size(problem: &Problem, samples: &[Vec<Sample>], session: &str) -> Result<()> {
+    let size = size(problem, samples);
+    if !problem.free.scales || SIZES.contains(&size) {
+        return Ok(());
+    }
+    Err(Error::input(
+        format_args!("session `{session}`"),
+        format_args!("distances between triangulated keypoints are {size:.3} times the model's, which no person's are"),
+        "look at the calibration's unit (metres are expected; of a calibration in feet or inches everything comes out too large), at the keypoint set, and at whether camera folders and calibration are in the same order",
+    ))
 }
 
 /// First parameters of all trials from their samples, cameras as calibrated; `knots` are those of the trajectories.

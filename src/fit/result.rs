@@ -3,7 +3,7 @@
 use super::build::Built;
 use super::outcome::{seeing, undecided};
 use super::verdict::{Verdict, verdict};
-use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Timings, TrialFit};
+use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit};
 use crate::camera::Camera;
 use crate::kinematics::{Frame, forward};
 use crate::math::so3;
@@ -46,7 +46,7 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     let height_m = default_height(&skeleton, &scales);
     warnings.extend(seen_in_part(session, &problem));
     let residuals = problem.pixel_residuals(parameters);
-    let Verdict { status, reason, stage, advice } = verdict(&done, &problem, height_m);
+    let Verdict { status, reason, stage, advice } = verdict(&done, &problem, height_m, &session.keypoints);
     let trials = session
         .trials
         .iter()
@@ -74,7 +74,10 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         })
         .collect();
     let mut cameras = camera_fits(&problem, parameters, done.uncertainty.as_ref());
-    if let Some(freed) = &done.freed {
+    if status == Status::Failed {
+        // Where it is no person that was fitted, the cameras' disagreement with it says nothing of them.
+        cameras.iter_mut().for_each(|camera| camera.stale = false);
+    } else if let Some(freed) = &done.freed {
         cameras.iter_mut().zip(camera_fits(&problem, freed, None)).for_each(|(camera, free)| camera.stale = free.stale);
         warnings.extend(camera_fits(&problem, freed, None).iter().filter(|c| c.stale).map(|c| {
             format!(
@@ -90,6 +93,12 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
             )
         }));
     }
+    warnings.extend(cameras.iter().filter(|c| !c.sees).map(|c| {
+        format!(
+            "Camera {} adds nothing: none of its detections is of the subject. Its position is the calibration's.",
+            c.name
+        )
+    }));
     if undecided(&cameras) {
         let stale = cameras.iter().filter(|c| c.stale).count();
         warnings.insert(

@@ -1,7 +1,7 @@
 //! The stages of a fit.
 
 use super::build::{Built, build};
-use super::initialise::{initialise, knots, sample};
+use super::initialise::{check_size, initialise, knots, sample};
 use super::result::{Finished, session_fit, trial_figures};
 use super::run::Run;
 use super::verdict::{Verdict, insane_trial, with_failures};
@@ -147,6 +147,7 @@ fn attempt(
         }
     }
     let samples: Vec<_> = sampled.into_iter().flatten().collect();
+    check_size(&built.problem, &samples, &session.name)?;
     let grids: Vec<_> = session.trials.iter().map(|t| knots(t.detections.frames, t.rate_hz, options)).collect();
     let start = initialise(&built.problem, &samples, &grids, options);
     let initialised = begun.elapsed().as_secs_f64();

@@ -4,7 +4,7 @@ use super::result::{Finished, camera_fits};
 use super::{SessionFit, Status, TrialFit};
 use crate::math::median;
 use crate::quality::{HUMAN_HEIGHT, Reprojection};
-use crate::session::{Session, Unusable};
+use crate::session::{KeypointSet, Session, Unusable, keypoints};
 use crate::solve::Problem;
 
 /// Sizes of people's segments relative to a model of an adult, from a child of four to a giant.
@@ -46,7 +46,7 @@ impl Verdict {
 }
 
 /// What the parameters that all trials share deserve.
-pub(super) fn verdict(done: &Finished, problem: &Problem, height_m: Option<f64>) -> Verdict {
+pub(super) fn verdict(done: &Finished, problem: &Problem, height_m: Option<f64>, set: &KeypointSet) -> Verdict {
     let insane = |reason: String, advice: &str| Verdict::failed("sanity", reason, advice);
     let factors = problem.all_scales(&done.parameters);
     let outside = |f: &&f64| !HUMAN_FACTORS.contains(f);
@@ -54,7 +54,7 @@ pub(super) fn verdict(done: &Finished, problem: &Problem, height_m: Option<f64>)
         let body = &problem.mechanism.skeleton().bodies[b].name;
         return insane(
             format!("the segment `{body}` came out {f:.2} times the model's, which no person's is"),
-            "look at the keypoint set, the calibration and its unit, and whether all cameras see the same person",
+            &format!("{}, the calibration and its unit, and whether all cameras see the same person", look_at_set(set)),
         );
     }
     let offsets = &done.parameters.offsets;
@@ -65,7 +65,7 @@ pub(super) fn verdict(done: &Finished, problem: &Problem, height_m: Option<f64>)
             format!(
                 "markers had to be moved by {mm:.0} mm (root mean square) to fit; they are not the keypoints of this set"
             ),
-            "look at the keypoint set and at the model's marker set",
+            &format!("{} and at the model's marker set", look_at_set(set)),
         );
     }
     // The rig as a whole is known: when most cameras had to turn far, the calibration is not that of these images.
@@ -104,6 +104,16 @@ pub(super) fn verdict(done: &Finished, problem: &Problem, height_m: Option<f64>)
         "stopped before convergence, at the iteration limit or where no step lowered the objective further",
         "look at the warnings and at the page's errors by camera and keypoint before you rely on it",
     )
+}
+
+/// Numbers do not tell which of two sets they are of.
+fn look_at_set(set: &KeypointSet) -> String {
+    let mut others = keypoints::names_with(set.points.len());
+    others.retain(|name| *name != set.name);
+    match others.is_empty() {
+        true => "look at the keypoint set".into(),
+        false => format!("look at the keypoint set (it was {}; {} has as many points)", set.name, others.join(" or ")),
+    }
 }
 
 /// What is wrong with a fitted trial itself, by its errors.

@@ -116,7 +116,7 @@ pub struct CoverageByKind {
 /// Compares a fit with its truth.
 ///
 /// # Errors
-/// Where they have no trial, coordinate or marker in common.
+/// Where they have no trial, coordinate or marker in common, or are not of one session: most cameras stand elsewhere, or a trial has more frames.
 pub fn evaluate(truth: &Truth, fitted: &FittedData) -> Result<Evaluation> {
     let observed: Vec<(usize, usize)> = fitted
         .markers
@@ -132,15 +132,23 @@ pub fn evaluate(truth: &Truth, fitted: &FittedData) -> Result<Evaluation> {
         .filter_map(|(i, c)| Some((i, truth.coordinates.iter().position(|n| *n == c.name)?)))
         .collect();
     let pairs = trial_pairs(truth, fitted);
-    if pairs.is_empty() || observed.is_empty() || columns.is_empty() {
+    same_session(truth, fitted, &pairs)?;
+    if pairs.is_empty() {
+        let names = |all: Vec<&str>| all.join(", ");
         return Err(Error::input(
             "truth and fit",
             format_args!(
-                "they have {} trials, {} observed markers and {} coordinates in common",
-                pairs.len(),
-                observed.len(),
-                columns.len()
+                "no trial has the same name in both: the truth has {}, the fit {}",
+                names(truth.trials.iter().map(|t| t.name.as_str()).collect()),
+                names(fitted.trials.iter().map(|t| t.name.as_str()).collect())
             ),
+            "give the truth of the very session that was fitted",
+        ));
+    }
+    if observed.is_empty() || columns.is_empty() {
+        return Err(Error::input(
+            "truth and fit",
+            format_args!("they have {} observed markers and {} coordinates in common", observed.len(), columns.len()),
             "give the truth of the very session, and a fit with the model it was made with",
         ));
     }
@@ -188,10 +196,42 @@ pub fn evaluate(truth: &Truth, fitted: &FittedData) -> Result<Evaluation> {
     })
 }
 
-/// Trials of the same name; where the truth has one trial only, it is the first fitted one whatever the names.
+/// Centres of cameras farther from where they stood than any calibration is off, millimetres.
+const ELSEWHERE: f64 = 500.0;
+
+/// A truth of another session gives figures too, which say nothing.
+fn same_session(truth: &Truth, fitted: &FittedData, pairs: &[(&TrialTruth, &FittedTrial)]) -> Result<()> {
+    let other = |problem: String| {
+        Err(Error::input("truth and fit", problem, "give the truth of the very session that was fitted"))
+    };
+    for (t, f) in pairs {
+        let frames = t.coordinates.len() as i64;
+        let last = f.first_frame + f.q.len() as i64;
+        if last > frames {
+            return other(format!(
+                "trial `{}` was fitted up to frame {}, but the truth has {frames}",
+                f.name,
+                last - 1
+            ));
+        }
+    }
+    let as_fitted = Similarity { rotation: Rotation3::identity(), size: 1.0, shift: Vector3::zeros() };
+    let cameras = camera_errors(truth, fitted, &as_fitted);
+    if cameras.is_empty() && !truth.cameras.is_empty() {
+        return other("no camera has the same name in both".into());
+    }
+    match median(&mut cameras.values().map(|c| c.centre_mm).collect::<Vec<_>>()) {
+        Some(typical) if typical > ELSEWHERE => {
+            other(format!("half of the cameras stood {:.1} m or more from where they were fitted", 1e-3 * typical))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Trials of the same name; where the truth has one trial without a name, it is the only fitted one's.
 fn trial_pairs<'a>(truth: &'a Truth, fitted: &'a FittedData) -> Vec<(&'a TrialTruth, &'a FittedTrial)> {
     match (&truth.trials[..], &fitted.trials[..]) {
-        ([t], [f]) => vec![(t, f)],
+        ([t], [f]) if t.name.is_empty() => vec![(t, f)],
         (truths, fits) => {
             truths.iter().filter_map(|t| fits.iter().find(|f| f.name == t.name).map(|f| (t, f))).collect()
         }

@@ -17,16 +17,20 @@ const TOO_MANY: f64 = 0.15;
 /// Fewer keypoints than this prove nothing.
 const FEWEST: usize = 30;
 
+/// Numbers up to this are shares of the image and no pixels, if all are.
+const NORMALISED: f64 = 1.5;
+
 /// Checks each camera's keypoints against its calibrated size.
 ///
 /// # Errors
-/// Keypoints lie outside the image throughout: it is turned by 90°, or larger than the calibrated one.
+/// Keypoints lie outside the image throughout: it is turned by 90°, or larger than the calibrated one, or the numbers are no pixels.
 pub(super) fn check(rig: &Rig, folders: &[Folder], place: &str) -> Result<()> {
     for (camera, folder) in rig.iter().zip(folders) {
         let [width, height] = camera.size;
         if !(width > 0.0 && height > 0.0) {
             continue;
         }
+        no_pixels(&camera.name, folder, place)?;
         let mut count = 0usize;
         let (mut outside, mut outside_turned) = (0usize, 0usize);
         let (mut right, mut bottom) = (0.0f64, 0.0f64);
@@ -59,6 +63,36 @@ pub(super) fn check(rig: &Rig, folders: &[Folder], place: &str) -> Result<()> {
                 "{percent:.0} % of its keypoints lie outside the calibrated {width} × {height} pixels; {what}"
             ),
             advice,
+        ));
+    }
+    Ok(())
+}
+
+/// # Errors
+/// Numbers that are no pixels of any image.
+fn no_pixels(camera: &str, folder: &Folder, place: &str) -> Result<()> {
+    let placed = || folder.frames.values().flatten().flatten().filter(|point| point[2] >= CONFIDENT);
+    let count = placed().count();
+    if let Some((file, [u, v])) = &folder.first_nowhere {
+        let all = count + folder.nowhere;
+        let place = format!("{}, camera `{camera}`, {place}", file.display());
+        if folder.nowhere as f64 > TOO_MANY * all as f64 {
+            return Err(Error::input(
+                place,
+                format_args!(
+                    "{:.0} % of this camera's keypoints are in no image, the first at {u:.3e}, {v:.3e}, expected pixels",
+                    100.0 * folder.nowhere as f64 / all as f64
+                ),
+                "write the keypoints of this camera again, in pixels of its images",
+            ));
+        }
+        tracing::warn!(%place, "{} keypoints of this camera are in no image, the first at {u:.3e}, {v:.3e}; they count as not seen", folder.nowhere);
+    }
+    if count >= FEWEST && placed().all(|[u, v, _]| u.abs().max(v.abs()) <= NORMALISED) {
+        return Err(Error::input(
+            format_args!("camera `{camera}`, {place}"),
+            "its keypoints lie between 0 and 1: they look like shares of the image, expected pixels",
+            "multiply x by the image's width and y by its height, or have the detector write pixels",
         ));
     }
     Ok(())

@@ -126,9 +126,11 @@ impl Unusable {
     pub fn new(trial: &str, error: &Error) -> Self {
         match error {
             Error::Input { place, problem, advice } => {
-                let problem = match *place == trial_place(trial) {
-                    true => problem.clone(),
-                    false => format!("{place}: {problem}"),
+                let its = trial_place(trial);
+                let problem = match place.strip_suffix(&its).map(|rest| rest.trim_end_matches(", ")) {
+                    Some("") => problem.clone(),
+                    Some(rest) => format!("{rest}: {problem}"),
+                    None => format!("{place}: {problem}"),
                 };
                 Self { problem, advice: advice.clone() }
             }

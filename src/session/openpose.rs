@@ -14,8 +14,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Farther than this from the origin, pixels, is no place in an image; also how a bare `NaN` arrives here.
+/// Farther than this from the origin, pixels, is no place in an image.
 const FARTHEST: f64 = 1e6;
+
+/// How a bare `NaN` or infinity arrives here: in as few letters as `NaN` has, and beyond [`FARTHEST`].
+const NAN: (&[u8; 3], f64) = (b"9e9", 9e9);
 
 /// What one camera's folder holds.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,6 +31,10 @@ pub struct Folder {
     pub strays: usize,
     /// The first file with a person whose array has not the length asked for.
     pub odd: Option<PathBuf>,
+    /// Points with numbers that are no place in any image; they count as missing.
+    pub nowhere: usize,
+    /// The first of them, in its file.
+    pub first_nowhere: Option<(PathBuf, [f64; 2])>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +63,10 @@ pub fn read_folder(folder: &Path, keypoints: usize) -> Result<Folder> {
         let mut kept = Vec::new();
         for person in people? {
             *result.lengths.entry(person.length).or_insert(0) += 1;
+            result.nowhere += person.nowhere.len();
+            if let (None, Some(&at)) = (&result.first_nowhere, person.nowhere.first()) {
+                result.first_nowhere = Some((path.clone(), at));
+            }
             if person.length == 3 * keypoints {
                 kept.push(person.points);
             } else if result.odd.is_none() {
@@ -107,6 +118,8 @@ fn frame_number(path: &Path) -> Option<i64> {
 struct Array {
     length: usize,
     points: Person,
+    /// Places beyond any image, as written.
+    nowhere: Vec<[f64; 2]>,
 }
 
 fn read_file(path: &Path) -> Result<Vec<Array>> {
@@ -148,7 +161,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Array>> {
         .into_iter()
         .filter_map(|figure| figure.pose_keypoints_2d)
         .filter(|numbers| !numbers.is_empty())
-        .map(|numbers| Array { length: numbers.len(), points: points(&numbers) })
+        .map(|numbers| Array { length: numbers.len(), points: points(&numbers), nowhere: nowhere(&numbers) })
         .collect())
 }
 
@@ -167,8 +180,20 @@ fn points(numbers: &[Option<f64>]) -> Person {
         .collect()
 }
 
-/// The text with bare `NaN`, `nan`, `Infinity` and `inf` (no JSON, but written by Python and C) replaced by a number
-/// beyond [`FARTHEST`], byte for byte, so that places in messages stay true.
+/// Places of confident points that are numbers, but beyond any image.
+fn nowhere(numbers: &[Option<f64>]) -> Vec<[f64; 2]> {
+    let beyond = |x: f64| x.abs() > FARTHEST && x.abs() != NAN.1;
+    numbers
+        .chunks_exact(3)
+        .filter_map(|triple| match *triple {
+            [Some(u), Some(v), Some(confidence)] if confidence > 0.0 && (beyond(u) || beyond(v)) => Some([u, v]),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The text with bare `NaN`, `nan`, `Infinity` and `inf` (no JSON, but written by Python and C) replaced by [`NAN`], byte
+/// for byte, so that places in messages stay true.
 fn without_nan(text: &[u8]) -> Cow<'_, [u8]> {
     let suspicious = |window: &[u8]| window.eq_ignore_ascii_case(b"nan") || window.eq_ignore_ascii_case(b"inf");
     if !text.windows(3).any(suspicious) {
@@ -193,7 +218,7 @@ fn without_nan(text: &[u8]) -> Cow<'_, [u8]> {
             && let Some(place) = clean.get_mut(at..at + length)
         {
             place.fill(b' ');
-            place.iter_mut().zip(b"9e9").for_each(|(to, &from)| *to = from);
+            place.iter_mut().zip(NAN.0).for_each(|(to, &from)| *to = from);
         }
         at += length;
     }

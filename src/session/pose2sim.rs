@@ -94,10 +94,17 @@ fn find_calibration(root: &Path) -> Result<(Option<PathBuf>, PathBuf)> {
 
 /// The calibration file of a session: in its folder named after calibration, or beside its trials.
 fn calibration_in(session: &Path) -> Result<PathBuf> {
-    let named = subfolders(session).into_iter().find(|(name, _)| name.to_lowercase().contains("calib"));
-    match named {
-        Some((_, folder)) => calibration::find(&folder),
-        None => calibration::find(session).map_err(|_| {
+    let mut named = subfolders(session);
+    named.retain(|(name, _)| name.to_lowercase().contains("calib"));
+    let full: Vec<&(String, PathBuf)> = named.iter().filter(|(_, folder)| calibration::find(folder).is_ok()).collect();
+    match (&full[..], named.first()) {
+        ([(a, _), (b, _), ..], _) => Err(Error::file(
+            session,
+            format_args!("two folders hold a calibration: {a} and {b}"),
+            "keep one of them here, or name the file you mean in session.toml",
+        )),
+        ([(_, folder)], _) | ([], Some((_, folder))) => calibration::find(folder),
+        ([], None) => calibration::find(session).map_err(|_| {
             Error::file(
                 session,
                 "no calibration: no folder whose name contains `calib`, and no calibration file",

@@ -156,10 +156,13 @@ fn unusable(trial: &TrialDescription, why: Unusable) -> Trial {
 }
 
 fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<(Trial, Association)> {
-    let place = trial_place(&trial.name);
+    let name = trial_place(&trial.name);
     if let Some(why) = &trial.unusable {
-        return Err(Error::input(place, &why.problem, &why.advice));
+        return Err(Error::input(name, &why.problem, &why.advice));
     }
+    // A trial's folders lie in one.
+    let folder = trial.poses.iter().find_map(|pose| pose.parent().filter(|folder| !folder.as_os_str().is_empty()));
+    let place = folder.map_or_else(|| name.clone(), |folder| format!("{}, {name}", folder.display()));
     if trial.poses.len() != rig.len() {
         return Err(Error::input(
             &place,
@@ -172,9 +175,9 @@ fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<
         let empty = pose.as_os_str().is_empty();
         folders.push(if empty { Folder::default() } else { openpose::read_folder(pose, set.points.len())? });
     }
-    check_lengths(&folders, set, &place)?;
-    confidence::normalise(&mut folders, &place)?;
-    image_size::check(rig, &folders, &place)?;
+    check_lengths(&folders, set, &place, &name)?;
+    confidence::normalise(&mut folders, &name)?;
+    image_size::check(rig, &folders, &name)?;
     let frames = frame_range(trial, &folders, rig.len() * set.points.len(), &place)?;
     let first_frame = frames.start;
     let count = usize::try_from(frames.end - frames.start).unwrap_or(0);
@@ -182,7 +185,7 @@ fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<
         .into_iter()
         .map(|mut folder| frames.clone().map(|frame| folder.frames.remove(&frame).unwrap_or_default()).collect())
         .collect();
-    mixup::check(rig, &cameras, &trial.poses, &place)?;
+    mixup::check(rig, &cameras, &trial.poses, &name)?;
     let sightings = Sightings { keypoints: set.points.len(), frames: count, cameras };
     let (detections, association) = people::associate(rig, &sightings, trial.person.unwrap_or(0), &place)?;
     log(trial, rig, count, &association);
@@ -213,7 +216,7 @@ fn log(trial: &TrialDescription, rig: &Rig, frames: usize, found: &Association) 
 }
 
 /// That at least one person has as many numbers as the set asks for.
-fn check_lengths(folders: &[Folder], set: &KeypointSet, place: &str) -> Result<()> {
+fn check_lengths(folders: &[Folder], set: &KeypointSet, place: &str, name: &str) -> Result<()> {
     let expected = 3 * set.points.len();
     let mut lengths: BTreeMap<usize, usize> = BTreeMap::new();
     for (&length, &count) in folders.iter().flat_map(|folder| &folder.lengths) {
@@ -237,7 +240,7 @@ fn check_lengths(folders: &[Folder], set: &KeypointSet, place: &str) -> Result<(
                 format!("sets with {} points: {}; choose with --keypoints SET", length / 3, sets.join(", "))
             };
             Err(Error::input(
-                format_args!("{}, {place}", file.display()),
+                format_args!("{}, {name}", file.display()),
                 format_args!(
                     "every person has {length} numbers, but {} needs {expected} ({} points)",
                     set.name,

@@ -154,6 +154,7 @@ impl Default for SyntheticOptions {
 
 /// More than this is a slip of the pen.
 const MOST_FRAMES: usize = 1_000_000;
+const FEWEST_CAMERAS: usize = 2;
 const MOST_CAMERAS: usize = 1000;
 const MOST_BYSTANDERS: usize = 20;
 
@@ -191,8 +192,9 @@ impl SyntheticOptions {
                 return refuse(name, format!("it is {size}"), "give a number that is 0 or larger");
             }
         }
-        if !(1..=MOST_CAMERAS).contains(&self.cameras) {
-            return refuse("cameras", format!("{} cameras", self.cameras), "give at least one, better four or more");
+        if !(FEWEST_CAMERAS..=MOST_CAMERAS).contains(&self.cameras) {
+            let advice = "give two to a thousand, better four or more: what one camera sees may be near or far";
+            return refuse("cameras", format!("the number of cameras is {}", self.cameras), advice);
         }
         if !(1..=MOST_FRAMES).contains(&self.frames) {
             return refuse("frames", format!("{} frames", self.frames), "give a number from 1 to 1000000");

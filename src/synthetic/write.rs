@@ -15,14 +15,21 @@ use crate::session::Detections;
 use rand::seq::SliceRandom;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Synthetic {
     /// Writes the session and its truth into `folder`, which is made where it is not there. Pixels to the thousandth, as detectors write them.
     ///
     /// # Errors
-    /// A folder that cannot be written.
+    /// A folder that cannot be written, or that holds files which are none of this session's: a reader would take them for part of it.
     pub fn write(&self, folder: &Path) -> Result<()> {
+        if let Some(stranger) = self.stranger(folder, folder) {
+            return Err(Error::file(
+                folder,
+                format_args!("holds {}, which is not of this session but would be read with it", stranger.display()),
+                "give a folder that is empty or new, or delete this one first",
+            ));
+        }
         let calibrated = folder.join("calibration");
         make(&calibrated)?;
         calibration::write_toml(&calibrated.join("Calib.toml"), &self.session.rig)?;
@@ -56,6 +63,34 @@ impl Synthetic {
             }
         }
         Ok(())
+    }
+
+    /// The first file below `here`, in the order of names, that [`write`](Self::write) would leave as it is.
+    fn stranger(&self, folder: &Path, here: &Path) -> Option<PathBuf> {
+        let mut entries: Vec<PathBuf> = fs::read_dir(here).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
+        entries.sort();
+        entries.into_iter().find_map(|path| match path.is_dir() {
+            true => self.stranger(folder, &path),
+            false => (!path.strip_prefix(folder).is_ok_and(|own| self.writes(own))).then_some(path),
+        })
+    }
+
+    /// Whether a session's folder has this file.
+    fn writes(&self, file: &Path) -> bool {
+        let parts: Vec<_> = file.iter().filter_map(|part| part.to_str()).collect();
+        match parts[..] {
+            ["truth.json" | "cameras_truth.toml" | "Config.toml"] | ["calibration", "Calib.toml"] => true,
+            [trial, "pose", camera, file] => {
+                let of_trial = self.session.trials.iter().find(|t| t.name == trial);
+                let name = camera.strip_suffix("_json").filter(|name| self.session.rig.iter().any(|c| c.name == *name));
+                let frame = name.and_then(|name| {
+                    file.strip_prefix(name)?.strip_prefix('_')?.strip_suffix(".json").filter(|frame| frame.len() == 8)
+                });
+                let frame = frame.and_then(|frame| frame.parse::<usize>().ok());
+                of_trial.zip(frame).is_some_and(|(trial, frame)| frame < trial.detections.frames)
+            }
+            _ => false,
+        }
     }
 }
 

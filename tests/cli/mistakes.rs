@@ -1,6 +1,6 @@
 //! Sessions with mistakes in them: what is said of each.
 
-use crate::Recording;
+use crate::{Recording, kinefit, stderr};
 use kinefit::camera::calibration;
 use serde_json::{Value, json};
 use std::fs;
@@ -167,4 +167,133 @@ fn somebody_whom_no_two_cameras_see() {
         }
     }
     recording.refused(&[], &["trial `walk`", "two cameras"]);
+}
+
+/// Every keypoint of one camera, changed.
+fn rewrite(recording: &Recording, c: usize, change: impl Fn(usize, f64) -> f64) {
+    for file in recording.files(c) {
+        let mut document: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        for person in document["people"].as_array_mut().unwrap() {
+            for (i, x) in person["pose_keypoints_2d"].as_array_mut().unwrap().iter_mut().enumerate() {
+                *x = json!(change(i % 3, x.as_f64().unwrap()));
+            }
+        }
+        fs::write(file, document.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn keypoints_that_are_no_pixels() {
+    let recording = Recording::new();
+    rewrite(&recording, 3, |axis, x| if axis == 2 { x } else { 1e6 * x });
+    recording.refused(&[], &["cam03_00000000.json", "camera `cam03`", "trial `walk`", "in no image", "e8", "pixels"]);
+    let recording = Recording::new();
+    rewrite(&recording, 2, |axis, x| x / [1920.0, 1080.0, 1.0][axis]);
+    recording.refused(&[], &["camera `cam02`", "shares of the image", "multiply x"]);
+}
+
+#[test]
+fn keypoints_of_one_camera_only() {
+    let recording = Recording::new();
+    for c in [2, 3] {
+        fs::remove_dir_all(recording.path(&format!("walk/pose/cam{c:02}_json"))).unwrap();
+    }
+    recording.refused(&[], &["walk/pose", "only camera cam01", "cam02, cam03", "takes two cameras"]);
+}
+
+#[test]
+fn metres_taken_for_millimetres_or_kilometres() {
+    let recording = Recording::new();
+    let mut rig = calibration::read(&recording.calibration()).unwrap();
+    for camera in &mut rig {
+        camera.camera_from_world.translation.vector /= 1000.0;
+    }
+    calibration::write_toml(&recording.calibration(), &rig).unwrap();
+    recording.refused(&[], &["Calib.toml", "within 0.00", "kilometres, expected metres"]);
+}
+
+#[test]
+fn feet_taken_for_metres() {
+    let recording = Recording::new();
+    let mut rig = calibration::read(&recording.calibration()).unwrap();
+    for camera in &mut rig {
+        camera.camera_from_world.translation.vector /= 0.3048;
+    }
+    calibration::write_toml(&recording.calibration(), &rig).unwrap();
+    recording.refused(&[], &["session `session`", "times the model's", "feet"]);
+}
+
+#[test]
+fn two_calibrations() {
+    let recording = Recording::new();
+    let rig = calibration::read(&recording.calibration()).unwrap();
+    // The same cameras once more are no question.
+    calibration::write_toml(&recording.path("calibration/again.toml"), &rig).unwrap();
+    assert_eq!(recording.fit(&[]).status.code(), Some(0));
+    fs::remove_dir_all(recording.place.path().join("results")).unwrap();
+    let mut other = rig.clone();
+    other[1].camera_from_world.translation.vector.x += 0.1;
+    calibration::write_toml(&recording.path("calibration/again.toml"), &other).unwrap();
+    recording.refused(&[], &["calibration", "do not state the same cameras", "Calib.toml, again.toml", "session.toml"]);
+    fs::remove_file(recording.path("calibration/again.toml")).unwrap();
+    fs::create_dir(recording.path("old_calibration")).unwrap();
+    calibration::write_toml(&recording.path("old_calibration/Calib.toml"), &other).unwrap();
+    recording.refused(&[], &["two folders hold a calibration", "calibration and old_calibration"]);
+}
+
+#[test]
+fn a_session_over_another() {
+    let recording = Recording::new();
+    let synth = |arguments: &[&str]| {
+        let common = ["synth", "--out", "session", "--cameras", "3", "--frames", "6"];
+        kinefit(recording.place.path(), &[&common[..], arguments].concat())
+    };
+    let before = fs::read(recording.path("truth.json")).unwrap();
+    let output = synth(&["--movement", "squat"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("session") && said.contains("walk/pose/cam01_json") && said.contains("empty or new"),
+        "{said}"
+    );
+    assert_eq!(fs::read(recording.path("truth.json")).unwrap(), before);
+    assert!(!recording.path("squat").exists());
+    let other = |arguments: &[&str]| {
+        kinefit(recording.place.path(), &[&["synth", "--out", "other", "--frames", "6"], arguments].concat())
+    };
+    // The same once more writes the same files.
+    assert_eq!([other(&[]), other(&[])].map(|o| o.status.code()), [Some(0); 2]);
+    let lone = other(&["--cameras", "1"]);
+    assert!(lone.status.code() == Some(2) && stderr(&lone).contains("number of cameras is 1"), "{}", stderr(&lone));
+}
+
+#[test]
+fn the_truth_of_another_session() {
+    let recording = Recording::new();
+    assert_eq!(recording.fit(&[]).status.code(), Some(0));
+    let refused = |truth: &str, parts: &[&str]| {
+        let output = kinefit(recording.place.path(), &["evaluate", "results", "--truth", truth]);
+        let said = stderr(&output);
+        assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{said}");
+        parts.iter().for_each(|part| assert!(said.contains(part), "`{part}` is not in: {said}"));
+    };
+    let synth = ["synth", "--out", "other", "--seed", "99", "--cameras", "3", "--frames", "300"];
+    assert_eq!(kinefit(recording.place.path(), &synth).status.code(), Some(0));
+    refused("other", &["half of the cameras stood"]);
+    let truth: Value = serde_json::from_slice(&fs::read(recording.path("truth.json")).unwrap()).unwrap();
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut truth = truth.clone();
+        change(&mut truth);
+        recording.put("changed.json", &truth.to_string());
+    };
+    changed(&|t| t["trials"][0]["name"] = json!("squat"));
+    refused("session/changed.json", &["no trial has the same name", "squat", "walk"]);
+    changed(&|t| {
+        for rows in ["coordinates", "markers"] {
+            t["trials"][0][rows].as_array_mut().unwrap().truncate(5);
+        }
+    });
+    refused("session/changed.json", &["trial `walk` was fitted up to frame", "the truth has 5"]);
+    changed(&|t| t["cameras"].as_array_mut().unwrap().iter_mut().for_each(|c| c["name"] = json!("eye")));
+    refused("session/changed.json", &["no camera has the same name"]);
 }

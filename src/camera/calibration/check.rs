@@ -9,6 +9,8 @@ use nalgebra::{Isometry3, Matrix3, Rotation3, Translation3, UnitQuaternion, Vect
 pub(super) const MAX_SPREAD: f64 = 100.0;
 /// Further apart than this, in metres, is not even a room in millimetres.
 const MAX_SPREAD_IN_MILLIMETRES: f64 = 1e3 * MAX_SPREAD;
+/// Nearer together than this, metres, are the cameras of no rig; a hall's, in metres taken for millimetres, are.
+const MIN_SPREAD: f64 = 0.05;
 /// Farthest from the origin, in the file's unit: beyond it, millimetres are lost to rounding.
 const MAX_TRANSLATION: f64 = 1e10;
 /// Focal length over the longer side of the image: from the widest fisheye to a telescope.
@@ -204,8 +206,23 @@ pub(super) fn spread(rig: &[Camera]) -> f64 {
     }
 }
 
-/// Checks what concerns the cameras together.
-pub(super) fn rig(rig: &Rig, file: &str) -> Result<()> {
+/// Whether two files state the same cameras, up to their printed digits and conventions of a pixel's middle; names may differ.
+pub(super) fn same(a: &Rig, b: &Rig) -> bool {
+    const CENTRE: f64 = 0.005;
+    const ANGLE: f64 = 2e-3;
+    const FOCAL: f64 = 5e-3;
+    let near = |a: f64, b: f64| (a - b).abs() <= FOCAL * b.abs();
+    a.len() == b.len()
+        && a.iter().zip(b).all(|(a, b)| {
+            (a.centre_in_world() - b.centre_in_world()).norm() <= CENTRE
+                && a.camera_from_world.rotation.angle_to(&b.camera_from_world.rotation) <= ANGLE
+                && near(a.intrinsics.fx, b.intrinsics.fx)
+                && near(a.intrinsics.fy, b.intrinsics.fy)
+        })
+}
+
+/// Checks what concerns the cameras together; the file's unit is `per_metre` to the metre.
+pub(super) fn rig(rig: &Rig, file: &str, per_metre: f64) -> Result<()> {
     if rig.is_empty() {
         return Err(Error::input(
             file,
@@ -223,6 +240,19 @@ pub(super) fn rig(rig: &Rig, file: &str) -> Result<()> {
         ));
     }
     let spread = spread(rig);
+    if rig.len() > 1 && spread < MIN_SPREAD {
+        let (unit, other) = if per_metre == 1.0 { ("metres", "kilometres") } else { ("millimetres", "metres") };
+        return Err(Error::input(
+            file,
+            format_args!(
+                "all cameras are within {:.3} m of each other, too near to tell how far away anything is: positions look like {other}, expected {unit}",
+                spread
+            ),
+            format_args!(
+                "check the unit of the positions (multiply each by 1000 if they are {other}), or calibrate them again"
+            ),
+        ));
+    }
     if spread > MAX_SPREAD_IN_MILLIMETRES {
         return Err(Error::input(
             file,

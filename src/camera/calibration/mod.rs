@@ -31,8 +31,11 @@ pub fn read(path: &Path) -> Result<Rig> {
 /// Reads a calibration from memory; `place` is what error messages call it.
 pub fn read_str(text: &str, place: &str) -> Result<Rig> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let rig = if is_xml(text) { qualisys::read_str(text, place)? } else { toml_tables::read_str(text, place)? };
-    check::rig(&rig, place)?;
+    let (rig, per_metre) = match is_xml(text) {
+        true => (qualisys::read_str(text, place)?, qualisys::PER_METRE),
+        false => (toml_tables::read_str(text, place)?, 1.0),
+    };
+    check::rig(&rig, place, per_metre)?;
     Ok(rig)
 }
 
@@ -58,7 +61,7 @@ pub fn write_toml(path: &Path, rig: &Rig) -> Result<()> {
 /// The first kind goes before the second because Pose2Sim writes its conversion beside the Qualisys file.
 ///
 /// # Errors
-/// None of these, or several of the same kind (which are listed).
+/// None of these, several of the same kind, or of different kinds that do not state the same cameras (which are listed).
 pub fn find(folder: &Path) -> Result<PathBuf> {
     let mut kinds: [Vec<PathBuf>; 3] = Default::default();
     for entry in fs::read_dir(folder).map_err(|e| Error::unreadable(folder, &e))? {
@@ -75,21 +78,27 @@ pub fn find(folder: &Path) -> Result<PathBuf> {
         }
     }
     kinds[2].retain(|path| read_text(path).is_ok_and(|text| toml_tables::holds_cameras(&text)));
-    for candidates in &mut kinds {
-        candidates.sort();
-        match candidates.as_slice() {
-            [] => {}
-            [one] => return Ok(one.clone()),
-            several => {
-                let names: Vec<_> =
-                    several.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).collect();
-                return Err(Error::file(
-                    folder,
-                    format_args!("holds several calibration files: {}", names.join(", ")),
-                    "keep one of them here, or name the one you mean in session.toml",
-                ));
-            }
+    kinds.iter_mut().for_each(|candidates| candidates.sort());
+    let several = |files: &[&PathBuf], what: &str| {
+        let names: Vec<_> =
+            files.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).collect();
+        let advice = "keep one of them here, or name the one you mean in session.toml";
+        Err(Error::file(folder, format_args!("holds {what}: {}", names.join(", ")), advice))
+    };
+    let mut rest = kinds.iter().skip_while(|candidates| candidates.is_empty());
+    if let Some(first) = rest.next() {
+        let [one] = first.as_slice() else {
+            return several(&first.iter().collect::<Vec<_>>(), "several calibration files");
+        };
+        let others: Vec<&PathBuf> = rest.flatten().collect();
+        // What is wrong with the one that counts is said when it is read.
+        if let Ok(rig) = read(one)
+            && let Some(other) =
+                others.into_iter().find(|other| !read(other).is_ok_and(|other| check::same(&rig, &other)))
+        {
+            return several(&[one, other], "calibration files that do not state the same cameras");
         }
+        return Ok(one.clone());
     }
     Err(Error::file(
         folder,

@@ -27,6 +27,8 @@ use roxmltree::{Document, Node};
 
 /// Qualisys counts in parts of a pixel.
 const SUBPIXELS: f64 = 64.0;
+/// Qualisys counts in millimetres.
+pub(super) const PER_METRE: f64 = 1000.0;
 /// Height of the picture that the numbers refer to, lines.
 const FULL_RESOLUTION: f64 = 1080.0;
 pub(super) fn read_str(text: &str, file: &str) -> Result<Rig> {
@@ -96,7 +98,7 @@ fn camera(node: Node, file: &str) -> Result<Camera> {
     let r = attributes(pose, ["r11", "r12", "r13", "r21", "r22", "r23", "r31", "r32", "r33"], &place)?;
     let half_turn = Matrix3::from_diagonal(&Vector3::new(1.0, -1.0, -1.0));
     let rotation = check::rotation(&(half_turn * Matrix3::from_row_slice(&r)), &place)?;
-    let position = Vector3::from(attributes(pose, ["x", "y", "z"], &place)?) / 1000.0;
+    let position = Vector3::from(attributes(pose, ["x", "y", "z"], &place)?) / PER_METRE;
 
     let raw = Raw {
         name,

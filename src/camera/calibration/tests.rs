@@ -305,8 +305,12 @@ fn finds_the_calibration_of_a_folder() {
     put("cameras.toml", GOOD);
     assert_eq!(found().unwrap(), "cameras.toml");
     put("Calib.qca.txt", QCA);
+    assert_says(&found().unwrap_err().to_string(), &["the same cameras", "Calib.qca.txt, cameras.toml"]);
+    put("cameras.toml", &to_toml(&read_str(QCA, "x").unwrap()));
     assert_eq!(found().unwrap(), "Calib.qca.txt");
     put("Calib_qualisys.toml", GOOD);
+    assert_says(&found().unwrap_err().to_string(), &["the same cameras", "Calib_qualisys.toml, Calib.qca.txt"]);
+    put("Calib_qualisys.toml", &to_toml(&read_str(QCA, "x").unwrap()));
     assert_eq!(found().unwrap(), "Calib_qualisys.toml");
     put("calib_old.toml", GOOD);
     assert_says(&found().unwrap_err().to_string(), &["several", "Calib_qualisys.toml", "calib_old.toml"]);
@@ -335,4 +339,19 @@ fn writing_replaces_the_file_and_leaves_nothing_else() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     let nowhere = folder.path().join("no/such/folder/cameras.toml");
     assert_says(&write_toml(&nowhere, &rig).unwrap_err().to_string(), &["cannot be written"]);
+}
+
+#[test]
+fn positions_in_another_unit_are_refused() {
+    // A file of Qualisys in metres: the cameras of a hall, millimetres apart.
+    let metres =
+        QCA.replace("x=\"1000\" y=\"-2000\" z=\"1500\"", "x=\"1\" y=\"-2\" z=\"1.5\"").replace("z=\"4000\"", "z=\"4\"");
+    assert_ne!(metres, QCA);
+    assert_says(
+        &read_str(&metres, "x").unwrap_err().to_string(),
+        &["within 0.00", "look like metres, expected millimetres", "1000"],
+    );
+    let mut rig = read_str(QCA, "x").unwrap();
+    rig.iter_mut().for_each(|c| c.camera_from_world.translation.vector /= 1e3);
+    assert_says(&read_str(&to_toml(&rig), "x").unwrap_err().to_string(), &["kilometres, expected metres"]);
 }

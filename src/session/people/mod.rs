@@ -65,7 +65,7 @@ pub fn associate(rig: &Rig, seen: &Sightings, rank: usize, place: &str) -> Resul
     let cameras_needed = rig.len().min(2);
     let (people, returns) = refine::with_returns(&scene, scene.people(cameras_needed));
     let Some(subject) = people.get(rank) else {
-        return Err(nobody(&scene, people.len(), rank, cameras_needed, seen.frames, place));
+        return Err(nobody(rig, &scene, people.len(), rank, seen.frames, place));
     };
     let mut association = Association {
         people: people.len(),
@@ -103,7 +103,7 @@ fn collect(scene: &Scene<'_>, chosen: &refine::Chosen, seen: &Sightings, associa
     detections
 }
 
-fn nobody(scene: &Scene<'_>, people: usize, rank: usize, cameras: usize, frames: usize, place: &str) -> Error {
+fn nobody(rig: &Rig, scene: &Scene<'_>, people: usize, rank: usize, frames: usize, place: &str) -> Error {
     if people > 0 {
         return Error::input(
             place,
@@ -111,19 +111,32 @@ fn nobody(scene: &Scene<'_>, people: usize, rank: usize, cameras: usize, frames:
             format_args!("choose --person 0 to {}", people - 1),
         );
     }
-    if cameras < 2 {
+    if rig.len() < 2 {
         return Error::input(place, "the camera sees nobody", "check the keypoint files, or take the trial away");
+    }
+    let watches = |c: usize| scene.views.get(c).is_some_and(|frames| frames.iter().any(|views| !views.is_empty()));
+    let (watching, blind): (Vec<usize>, Vec<usize>) = (0..rig.len()).partition(|&c| watches(c));
+    let enough = format!("{} keypoints with confidence {} or more", view::FEWEST, view::CONFIDENT);
+    if let [] | [_] = watching[..] {
+        let names = |cameras: &[usize]| cameras.iter().map(|&c| rig[c].name.as_str()).collect::<Vec<_>>().join(", ");
+        let (who, also) = match watching.is_empty() {
+            true => ("no camera".to_owned(), String::new()),
+            false => {
+                (format!("only camera {}", names(&watching)), format!("; none does in those of {}", names(&blind)))
+            }
+        };
+        return Error::input(
+            place,
+            format_args!("{who} has a person with {enough} in its files{also}"),
+            "where somebody stands takes two cameras: put the keypoints of another one here, which saw the person at the same time, in a folder with the name that the calibration gives it",
+        );
     }
     let together = |frame: usize| scene.views.iter().filter(|c| c.get(frame).is_some_and(|v| !v.is_empty())).count();
     let meetings = (0..frames).filter(|&frame| together(frame) >= 2).count();
     if meetings == 0 {
         return Error::input(
             place,
-            format_args!(
-                "in none of its {frames} frames is anybody seen by two cameras ({} keypoints with confidence {} or more)",
-                view::FEWEST,
-                view::CONFIDENT
-            ),
+            format_args!("in none of its {frames} frames is anybody seen by two cameras ({enough})"),
             "check that the cameras are synchronised, frame numbers agree between their files, and folders are complete",
         );
     }
