@@ -18,7 +18,7 @@ mod polynomial;
 pub mod projection;
 pub mod triangulation;
 
-pub use projection::{Projection, Projector};
+pub use projection::{ProjectedRows, Projection, Projector};
 pub use triangulation::{Triangulated, TriangulationOptions, triangulate};
 
 use nalgebra::{Isometry3, Vector3};

@@ -17,6 +17,7 @@
 
 use super::lens::Lens;
 use super::{Camera, Intrinsics};
+use crate::math::lanes::{Row, TILE};
 use crate::math::se3;
 use nalgebra::{Matrix2x3, Matrix2x6, Matrix3, RowVector3, Vector2, Vector3, Vector6};
 
@@ -34,6 +35,17 @@ pub struct Projection {
     pub d_pixel_d_point: Matrix2x3<f64>,
     /// Derivative in a left perturbation of `camera_from_world`, `[rotation; translation]`; px/rad and px/m.
     pub d_pixel_d_extrinsics: Matrix2x6<f64>,
+}
+
+/// Where points side by side appear.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProjectedRows {
+    /// Pixel of the distorted image, `u` and `v`; anything where nothing is seen.
+    pub pixel: [Row<f64>; 2],
+    /// Derivative in the point, world frame, 2×3 by rows; px/m. Anything where nothing is seen.
+    pub derivative: [Row<f64>; 6],
+    /// 1 where there is a projection; 0 behind the camera or beyond the lens model.
+    pub seen: Row<f64>,
 }
 
 /// A camera prepared for many projections: rotation as a matrix, limits of the lens model known. Allocates nothing.
@@ -126,16 +138,43 @@ impl Projector {
         Some((pixel, d_pixel_d_camera * self.rotation))
     }
 
-    /// The gradient in a point (3, world) of what has the gradient `pull(pixel)` in its pixel, and whatever else that function tells; `None` as [`Self::project`].
-    #[inline]
-    pub fn pull_back<T>(
-        &self,
-        point_in_world: &Vector3<f64>,
-        pull: impl FnOnce(Vector2<f64>) -> (T, Vector2<f64>),
-    ) -> Option<(T, Vector3<f64>)> {
-        let (_, pixel, d_pixel_d_camera) = self.linearise(point_in_world)?;
-        let (told, gradient) = pull(pixel);
-        Some((told, self.rotation.tr_mul(&d_pixel_d_camera.tr_mul(&gradient))))
+    /// [`Self::project_with_point_derivative`] of points side by side.
+    ///
+    /// Belongs inside [`pulp::WithSimd`].
+    #[inline(always)]
+    pub fn project_rows(&self, point_in_world: &[Row<f64>; 3]) -> ProjectedRows {
+        let (r, t, k) = (&self.rotation, &self.translation, &self.intrinsics);
+        let [x, y, z] = point_in_world;
+        let (mut n, mut inverse_depth) = ([Row::filled(0.0); 2], Row::filled(0.0));
+        let mut seen = Row::filled(0.0);
+        for i in 0..TILE {
+            let (x, y, z) = (x.0[i], y.0[i], z.0[i]);
+            let depth = r.m31 * x + r.m32 * y + r.m33 * z + t.z;
+            let inverse = 1.0 / depth;
+            n[0].0[i] = (r.m11 * x + r.m12 * y + r.m13 * z + t.x) * inverse;
+            n[1].0[i] = (r.m21 * x + r.m22 * y + r.m23 * z + t.y) * inverse;
+            inverse_depth.0[i] = inverse;
+            seen.0[i] = if depth > MIN_DEPTH && depth < f64::INFINITY { 1.0 } else { 0.0 };
+        }
+        let (d, j) = self.lens.distort_rows(&n, &mut seen);
+        let (mut pixel, mut derivative) = ([Row::filled(0.0); 2], [Row::filled(0.0); 6]);
+        for i in 0..TILE {
+            pixel[0].0[i] = k.fx * d[0].0[i] + k.skew * d[1].0[i] + k.cx;
+            pixel[1].0[i] = k.fy * d[1].0[i] + k.cy;
+            let inverse = inverse_depth.0[i];
+            let (fx, fy, skew) = (k.fx * inverse, k.fy * inverse, k.skew * inverse);
+            // A / z, by rows; times [1 0 −x/z; 0 1 −y/z].
+            let (a00, a01) = (fx * j[0].0[i] + skew * j[1].0[i], fx * j[1].0[i] + skew * j[2].0[i]);
+            let (a10, a11) = (fy * j[1].0[i], fy * j[2].0[i]);
+            let (a02, a12) = (-(a00 * n[0].0[i] + a01 * n[1].0[i]), -(a10 * n[0].0[i] + a11 * n[1].0[i]));
+            derivative[0].0[i] = a00 * r.m11 + a01 * r.m21 + a02 * r.m31;
+            derivative[1].0[i] = a00 * r.m12 + a01 * r.m22 + a02 * r.m32;
+            derivative[2].0[i] = a00 * r.m13 + a01 * r.m23 + a02 * r.m33;
+            derivative[3].0[i] = a10 * r.m11 + a11 * r.m21 + a12 * r.m31;
+            derivative[4].0[i] = a10 * r.m12 + a11 * r.m22 + a12 * r.m32;
+            derivative[5].0[i] = a10 * r.m13 + a11 * r.m23 + a12 * r.m33;
+        }
+        ProjectedRows { pixel, derivative, seen }
     }
 
     /// The point in the camera, its pixel, and the pixel's derivative in the former.
@@ -289,6 +328,31 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// Roundings of some thirty operations, of pixels and of px/m.
+        #[test]
+        fn points_side_by_side_are_projected_as_alone(
+            which in 0..6usize,
+            points in proptest::collection::vec((-4.0..4.0f64, -4.0..4.0f64, -3.0..8.0f64), TILE),
+        ) {
+            let camera = camera(lens_models()[which]);
+            let projector = camera.projector();
+            let world = |&(x, y, z): &(f64, f64, f64)| projector.rotation.tr_mul(&(Vector3::new(x, y, z) - projector.translation));
+            let points: Vec<Vector3<f64>> = points.iter().map(world).collect();
+            let rows = std::array::from_fn(|k| Row(std::array::from_fn(|i| points[i][k])));
+            let found = projector.project_rows(&rows);
+            for (i, p) in points.iter().enumerate() {
+                let alone = projector.project_with_point_derivative(p);
+                prop_assert_eq!(found.seen.0[i], f64::from(u8::from(alone.is_some())), "{}", p);
+                let Some((pixel, derivative)) = alone else { continue };
+                let here = Vector2::new(found.pixel[0].0[i], found.pixel[1].0[i]);
+                prop_assert!((here - pixel).norm() < 1e-11 * pixel.norm().max(1e3));
+                let here = Matrix2x3::from_fn(|r, c| found.derivative[3 * r + c].0[i]);
+                prop_assert!((here - derivative).norm() < 1e-11 * derivative.norm().max(1e3));
+            }
+        }
+    }
+
     #[test]
     fn nothing_behind_the_camera_or_beyond_the_lens() {
         let mut camera = camera(Distortion::Rational([-1.0 / 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]));
@@ -303,6 +367,8 @@ mod tests {
         ] {
             assert_eq!(camera.project(&p), None, "{p}");
             assert_eq!(camera.project_with_derivatives(&p), None, "{p}");
+            let rows = [p.x, p.y, p.z].map(Row::filled);
+            assert_eq!(camera.projector().project_rows(&rows).seen, Row::filled(0.0), "{p}");
         }
         assert!(camera.project(&Vector3::new(0.5, 0.0, 1.0)).is_some());
     }

@@ -201,9 +201,11 @@ impl Arguments {
     }
 }
 
-/// Before anything has used a thread.
+/// Before anything has used a thread. More than there are cores would wait for each other.
 pub(super) fn use_threads(threads: u16) -> Result<()> {
-    rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global().map_err(|e| {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = usize::from(threads).min(cores);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| {
         Error::input(
             "--threads",
             format_args!("{threads} threads cannot be had: {e}"),

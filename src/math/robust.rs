@@ -4,6 +4,7 @@
 //! weight `w` is `½·w·ρ(s)` and its share of the normal equations is weighted with `w·ρ'(s)` (iteratively reweighted
 //! least squares: Holland & Welsch 1977; the gradient is exact). Its share of the Hessian is the curvature of [`RobustLoss::expand`].
 
+use super::lanes::{self, Row, TILE};
 use serde::{Deserialize, Serialize};
 
 /// The choice of loss.
@@ -93,6 +94,55 @@ impl RobustLoss {
             }
         }
     }
+
+    /// [`RobustLoss::expand`] of numbers side by side: `[ρ, ρ', curvature]`. Logarithms are [`lanes::ln`]'s, so that the last digits may differ.
+    ///
+    /// Belongs inside [`pulp::WithSimd`], as everything that is taken in there.
+    #[inline(always)]
+    pub fn expand_rows<const DIM: usize>(self, s: &Row<f64>) -> [Row<f64>; 3] {
+        let dimensions = DIM as f64;
+        let share = 2.0 / dimensions;
+        let mut out = [Row::filled(1.0); 3];
+        let [rho, slope, mean] = &mut out;
+        let curvature = |slope: f64, bend: f64| {
+            let (sum, half) = (slope + bend, 0.5 * slope);
+            if sum > half { sum } else { half }
+        };
+        match self {
+            Self::Gaussian => rho.0 = s.0,
+            Self::Huber { delta } => {
+                for i in 0..TILE {
+                    let (s, root) = (s.0[i], s.0[i].sqrt());
+                    let near = s <= delta * delta;
+                    rho.0[i] = if near { s } else { 2.0 * delta * root - delta * delta };
+                    slope.0[i] = if near { 1.0 } else { delta / root };
+                    mean.0[i] = if near { 1.0 } else { curvature(delta / root, -0.5 * share * delta / root) };
+                }
+            }
+            Self::StudentT { dof } => {
+                for i in 0..TILE {
+                    let s = s.0[i];
+                    slope.0[i] = (dof + dimensions) / (dof + s);
+                    rho.0[i] = (dof + dimensions) * lanes::ln(1.0 + s / dof);
+                    mean.0[i] = curvature(slope.0[i], -share * s * slope.0[i] / (dof + s));
+                }
+            }
+            Self::Contaminated { dof, kappa } => {
+                let inlier = density_rows::<DIM>(s, dof);
+                let (scale, dof_and_dimensions) = (1.0 / (1.0 + kappa), dof + dimensions);
+                for i in 0..TILE {
+                    let (s, inlier) = (s.0[i], inlier.0[i]);
+                    let all = inlier + kappa;
+                    let (of_t, membership) = (dof_and_dimensions / (dof + s), inlier / all);
+                    rho.0[i] = -2.0 * lanes::ln(all * scale);
+                    slope.0[i] = of_t * membership;
+                    let second = -slope.0[i] / (dof + s) - 0.5 * of_t * slope.0[i] * (1.0 - membership);
+                    mean.0[i] = curvature(slope.0[i], share * s * second);
+                }
+            }
+        }
+        out
+    }
 }
 
 /// Density of the t relative to its peak, `(1 + s/dof)^(−(dof + DIM)/2)`. Evaluated for every detection in every iteration: a
@@ -100,6 +150,27 @@ impl RobustLoss {
 fn density<const DIM: usize>(s: f64, dof: f64) -> f64 {
     let (base, power) = (1.0 + s / dof, 0.5 * (dof + DIM as f64));
     if power.fract() == 0.0 && power <= 16.0 { base.powi(power as i32).recip() } else { base.powf(-power) }
+}
+
+#[inline(always)]
+fn density_rows<const DIM: usize>(s: &Row<f64>, dof: f64) -> Row<f64> {
+    let power = 0.5 * (dof + DIM as f64);
+    let mut out = Row::filled(1.0);
+    if power.fract() == 0.0 && power <= 16.0 {
+        for _ in 0..power as usize {
+            for i in 0..TILE {
+                out.0[i] *= 1.0 + s.0[i] / dof;
+            }
+        }
+        for x in &mut out.0 {
+            *x = 1.0 / *x;
+        }
+    } else {
+        for i in 0..TILE {
+            out.0[i] = (1.0 + s.0[i] / dof).powf(-power);
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -121,6 +192,28 @@ mod tests {
                 let second = (loss.evaluate::<2>(s + h).1 - loss.evaluate::<2>(s - h).1) / (2.0 * h);
                 let curvature = (d + s * second).max(0.5 * d);
                 assert!((curvature - loss.expand::<2>(s).2).abs() < 1e-6 * (1.0 + d), "{loss:?} {s} {curvature}");
+            }
+        }
+    }
+
+    /// Roundings: of a handful of operations, and of the logarithm in units of 1.
+    #[test]
+    fn side_by_side_they_are_the_same() {
+        let losses = [
+            RobustLoss::Gaussian,
+            RobustLoss::Huber { delta: 1.5 },
+            RobustLoss::StudentT { dof: 4.0 },
+            RobustLoss::Contaminated { dof: 6.0, kappa: 1e-3 },
+            RobustLoss::Contaminated { dof: 7.0, kappa: 1e-3 },
+        ];
+        let s = Row(std::array::from_fn(|i| [0.0, 1e-6, 0.3, 2.25, 9.0, 400.0, 1e6, 1e12][i % 8] * (1.0 + i as f64)));
+        for loss in losses {
+            let rows = loss.expand_rows::<2>(&s);
+            for i in 0..TILE {
+                let (rho, slope, mean) = loss.expand::<2>(s.0[i]);
+                for (row, expected) in rows.iter().zip([rho, slope, mean]) {
+                    assert!((row.0[i] - expected).abs() <= 1e-14 * (expected.abs() + 0.1), "{loss:?} {} {i}", s.0[i]);
+                }
             }
         }
     }

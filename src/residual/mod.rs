@@ -10,6 +10,7 @@ pub mod limit;
 pub mod point;
 pub mod reprojection;
 pub mod smoothness;
+pub mod views;
 
 use nalgebra::{Matrix3, Vector3};
 
@@ -37,6 +38,7 @@ pub enum Curvature {
 
 impl Curvature {
     /// From the slope and the mean curvature of a loss.
+    #[inline(always)]
     fn of(self, slope: f64, mean: f64) -> f64 {
         match self {
             Self::Majorant => slope,

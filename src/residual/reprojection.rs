@@ -52,23 +52,6 @@ pub fn linearise(
     })
 }
 
-/// Cost and gradient in the marker's position, without information: as [`linearise`], for descents.
-#[inline]
-pub fn gradient(
-    observation: &Observation,
-    camera: &Projector,
-    point_in_world: &Vector3<f64>,
-    (precision, log_precision): (f64, f64),
-    loss: RobustLoss,
-) -> Option<(f64, Vector3<f64>)> {
-    camera.pull_back(point_in_world, |pixel| {
-        let e = pixel - Vector2::from(observation.pixel);
-        let (rho, slope) = loss.evaluate::<2>(e.norm_squared() * precision);
-        let cost = observation.weight * (0.5 * rho - log_precision);
-        (cost, e * (observation.weight * precision * slope))
-    })
-}
-
 /// The cost alone, and `‖r‖²`; a marker that no longer projects costs as much as one `UNSEEN` standard deviations away.
 pub fn cost(
     observation: &Observation,

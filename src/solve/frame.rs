@@ -8,7 +8,8 @@ use crate::kinematics::FrameDerivatives;
 use crate::math::se3::wrench;
 use crate::residual::point::PointObservation;
 use crate::residual::reprojection::Observation;
-use crate::residual::{Curvature, gaussian, limit, point, reprojection};
+use crate::residual::views::Views;
+use crate::residual::{Curvature, gaussian, limit, point};
 use crate::skeleton::{Offsets, Scales};
 use crate::trajectory::{LocalTrajectory, LocalWeights, Pose, Trajectory};
 use nalgebra::{Matrix3, Vector3, Vector6};
@@ -87,11 +88,38 @@ fn touched(problem: &Problem, border: &BorderLayout, paths: &[Vec<usize>]) -> Ve
     columns.iter().map(ranges).collect()
 }
 
+/// What is made of the losses' bend.
+fn curvature(shared: &Shared) -> Curvature {
+    match shared.information {
+        Information::Step => Curvature::Majorant,
+        Information::Observed => Curvature::Mean(1.0),
+        Information::Posterior => Curvature::Mean(1.0 / shared.problem.hyper.worth().0),
+    }
+}
+
+/// Evaluates the observations of a frame.
+fn look(
+    views: &mut Views,
+    observations: &[Observation],
+    markers: &[Vector3<f64>],
+    shared: &Shared,
+    curvature: Option<Curvature>,
+) {
+    let problem = shared.problem;
+    views.clear();
+    for o in observations {
+        let p = &markers[problem.markers[o.slot as usize].index()];
+        views.push(o, p, problem.hyper.precision(o.camera.into(), o.keypoint.into()));
+    }
+    views.evaluate(&shared.projectors, problem.hyper.pixel_loss, curvature);
+}
+
 /// Buffers of one worker, and the result for one frame.
 pub(super) struct FrameWork {
     pub pose: Pose,
     pub weights: LocalWeights,
     pub kinematics: FrameDerivatives,
+    views: Views,
     /// n×n, column-major, both triangles.
     pub hessian: Vec<f64>,
     /// n.
@@ -116,6 +144,7 @@ impl FrameWork {
             pose: problem.layout.default_pose(),
             weights: problem.layout.weights(),
             kinematics: problem.mechanism.workspace(),
+            views: Views::default(),
             hessian: vec![0.0; n * n],
             gradient: vec![0.0; n],
             cross: vec![0.0; n * shared.border.columns],
@@ -148,11 +177,8 @@ impl FrameWork {
         let trial = &problem.trials[trial];
         let hyper = &problem.hyper;
         let mut cost = 0.0;
-        for o in trial.frame_observations(frame) {
-            let p = &out.markers[problem.markers[o.slot as usize].index()];
-            let precision = hyper.precision(o.camera.into(), o.keypoint.into());
-            cost += reprojection::cost(o, &shared.projectors[o.camera as usize], p, precision, hyper.pixel_loss).0;
-        }
+        look(&mut self.views, trial.frame_observations(frame), &out.markers, shared, None);
+        cost += self.views.sums().map(|sums| sums.cost).sum::<f64>();
         for o in trial.frame_points(frame) {
             let p = &out.markers[problem.markers[o.slot as usize].index()];
             cost += point::cost(o, p, hyper.point_sigma[o.slot as usize], hyper.point_loss);
@@ -198,6 +224,9 @@ impl FrameWork {
 
         // Marker by marker: the observations of a slot are next to each other.
         let (mut observations, mut points) = (data.frame_observations(frame), data.frame_points(frame));
+        let curvature = curvature(shared);
+        look(&mut self.views, observations, &self.kinematics.frame.markers, shared, Some(curvature));
+        let mut first = 0;
         loop {
             let slot = match (observations.first(), points.first()) {
                 (None, None) => break,
@@ -206,7 +235,8 @@ impl FrameWork {
             // A handful each: quicker counted than searched for.
             let here = observations.iter().take_while(|o| o.slot == slot).count();
             let here_points = points.iter().take_while(|o| o.slot == slot).count();
-            self.marker(shared, slot as usize, &observations[..here], &points[..here_points], corner);
+            self.marker(shared, slot as usize, (first, &observations[..here]), &points[..here_points], corner);
+            first += here;
             observations = &observations[here..];
             points = &points[here_points..];
         }
@@ -215,12 +245,12 @@ impl FrameWork {
         self.priors(shared, corner);
     }
 
-    /// Adds what was seen of one marker.
+    /// Adds what was seen of one marker; `first` is the place of its observations among those of the frame.
     fn marker(
         &mut self,
         shared: &Shared,
         slot: usize,
-        observations: &[Observation],
+        (first, observations): (usize, &[Observation]),
         points: &[PointObservation],
         corner: &mut Corner,
     ) {
@@ -232,29 +262,19 @@ impl FrameWork {
         let p = self.kinematics.frame.markers[marker.index()];
         let about = p - shared.origin;
         let rotation = &self.kinematics.frame.rotations[b];
-        let (loss, point_loss) = (problem.hyper.pixel_loss, problem.hyper.point_loss);
-        let curvature = match shared.information {
-            Information::Step => Curvature::Majorant,
-            Information::Observed => Curvature::Mean(1.0),
-            Information::Posterior => Curvature::Mean(1.0 / problem.hyper.worth().0),
-        };
+        let (point_loss, curvature) = (problem.hyper.point_loss, curvature(shared));
         let mut gradient = Vector3::zeros();
         let mut information = Matrix3::zeros();
-        for o in observations {
+        for (i, o) in observations.iter().enumerate() {
             let camera = o.camera as usize;
-            let precision = problem.hyper.precision(camera, o.keypoint.into());
-            let Some(m) = reprojection::linearise(o, &shared.projectors[camera], &p, precision, loss, curvature) else {
-                // Charged, but with nothing to pull on.
-                corner.cost += reprojection::cost(o, &shared.projectors[camera], &p, precision, loss).0;
-                continue;
-            };
-            corner.cost += m.cost;
-            gradient += m.gradient;
-            information += m.information;
+            let ((cost, force), its) = (self.views.gradient(first + i), self.views.information(first + i));
+            corner.cost += cost;
+            gradient += force;
+            information += its;
             if border.cameras[camera].is_some() {
-                let seen = SpatialInformation::of_point(&about, &m.information);
+                let seen = SpatialInformation::of_point(&about, &its);
                 self.camera_body[camera * bodies + b] += seen;
-                corner.camera_gradient[camera] += wrench(&about, &m.gradient);
+                corner.camera_gradient[camera] += wrench(&about, &force);
                 corner.camera_offset[camera * problem.markers.len() + slot] += seen.of_axes(rotation);
             }
         }

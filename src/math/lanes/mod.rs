@@ -4,6 +4,7 @@
 //! takes is found out at run time (`pulp`: AVX-512, AVX2, NEON or none); what is stored does not depend on it, and neither does a frame's result
 //! depend on its place among the others.
 
+mod logarithm;
 mod sine;
 
 use nalgebra::Vector3;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
+pub use logarithm::ln;
 pub use sine::{SIN_COS_LIMIT, sin_cos_rows};
 
 /// Frames in a row: the widest register's worth of `f32`, two of `f64`.

@@ -5,9 +5,10 @@
 
 use super::roughness::roughness;
 use crate::kinematics::{FrameDerivatives, PoseGradient};
-use crate::math::{se3, so3};
+use crate::math::so3;
 use crate::residual::smoothness::spacing_share;
-use crate::residual::{Curvature, gaussian, limit, point, reprojection};
+use crate::residual::views::Views;
+use crate::residual::{Curvature, gaussian, limit, point};
 use crate::solve::corner::DenseCorner;
 use crate::solve::frame::Shared;
 use crate::solve::linearise::shared_priors;
@@ -167,6 +168,7 @@ impl Problem {
 /// Buffers of one worker, and its sums.
 struct Work {
     kinematics: FrameDerivatives,
+    views: Views,
     /// By slot.
     forces: Vec<Vector3<f64>>,
     pulled: PoseGradient,
@@ -180,6 +182,7 @@ impl Work {
         let mechanism = &shared.problem.mechanism;
         Self {
             kinematics: mechanism.workspace(),
+            views: Views::default(),
             forces: vec![Vector3::zeros(); shared.problem.markers.len()],
             pulled: PoseGradient::zeros(mechanism),
             cost: 0.0,
@@ -216,21 +219,20 @@ impl Work {
         mechanism.linearise_about(&shared.origin, &shared.scales, &shared.offsets, &pose.q, &pose.rotors, w);
         self.forces.fill(Vector3::zeros());
         let data = &problem.trials[trial];
+        self.views.clear();
         for o in data.frame_observations(frame) {
-            let (slot, camera) = (o.slot as usize, o.camera as usize);
-            let p = w.frame.markers[problem.markers[slot].index()];
-            let precision = hyper.precision(camera, o.keypoint.into());
-            let (projector, loss) = (&shared.projectors[camera], hyper.pixel_loss);
-            let Some((cost, force)) = reprojection::gradient(o, projector, &p, precision, loss) else {
-                self.cost += reprojection::cost(o, projector, &p, precision, loss).0;
-                continue;
-            };
-            self.cost += cost;
-            self.forces[slot] += force;
-            if let Some(first) = border.cameras[camera] {
+            let p = &w.frame.markers[problem.markers[o.slot as usize].index()];
+            self.views.push(o, p, hyper.precision(o.camera.into(), o.keypoint.into()));
+        }
+        self.views.evaluate(&shared.projectors, hyper.pixel_loss, None);
+        self.views.add_gradients(&mut self.forces);
+        for (sums, at) in self.views.sums().zip(&border.cameras) {
+            self.cost += sums.cost;
+            if let Some(first) = *at {
                 // Moving a camera by a twist is moving all it sees by the opposite.
-                let turned = se3::wrench(&(p - shared.origin), &force);
-                self.shared[first..first + 6].iter_mut().zip(turned.iter()).for_each(|(a, b)| *a -= b);
+                let moment = sums.moment - shared.origin.cross(&sums.force);
+                let twisted = moment.iter().chain(sums.force.iter());
+                self.shared[first..first + 6].iter_mut().zip(twisted).for_each(|(a, b)| *a -= b);
             }
         }
         for o in data.frame_points(frame) {
