@@ -131,6 +131,19 @@ fn exchanged_folders() {
     );
 }
 
+/// Folders in the reverse order: two pairs exchanged at once, of six cameras three.
+#[test]
+fn reversed_folders() {
+    for cameras in [4, 5, 6] {
+        for seed in 210..213 {
+            let mut reversed = made(usual(seed, cameras));
+            (0..cameras / 2).for_each(|c| pass_on(&mut reversed, &[c, cameras - 1 - c]));
+            let last = format!("cam01_json fits camera `cam0{cameras}`");
+            refused(&reversed, &["the folders look exchanged", &last, "cam02_json fits camera"]);
+        }
+    }
+}
+
 /// Of two cameras, exchanging which changes little in some pairs: many are told, and none that are right.
 #[test]
 fn exchanged_folders_of_two_cameras() {

@@ -16,9 +16,11 @@ pub mod calibration;
 pub mod lens;
 mod polynomial;
 pub mod projection;
+pub mod resection;
 pub mod triangulation;
 
 pub use projection::{ProjectedRows, Projection, Projector};
+pub use resection::resect;
 pub use triangulation::{Triangulated, TriangulationOptions, triangulate};
 
 use nalgebra::{Isometry3, Vector3};

@@ -31,7 +31,7 @@ pub(super) const MIN_POINTS: usize = 4;
 const LENIENT_PX: f64 = 60.0;
 
 /// Sizes of a subject relative to the model beyond which nothing of the kind was filmed; wider than people are, for this is a guess, and a fit tells better.
-const SIZES: std::ops::Range<f64> = 0.3..3.2;
+const SIZES: std::ops::Range<f64> = 0.35..2.8;
 
 /// Rays closer to parallel than this say nothing about depth, radians.
 const MIN_RAY_ANGLE: f64 = 0.05;

@@ -15,6 +15,7 @@ mod evaluation;
 mod exchanged;
 mod initialise;
 mod inverse_kinematics;
+mod lost;
 mod marker_problem;
 mod markers;
 mod options;

@@ -1,13 +1,14 @@
 //! From fitted parameters to what the user gets.
 
 use super::build::Built;
+use super::lost::{Lost, lost};
 use super::outcome::{seeing, undecided};
 use super::verdict::{Verdict, verdict};
 use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit};
 use crate::camera::Camera;
 use crate::kinematics::{Frame, forward};
 use crate::math::so3;
-use crate::quality::{Reprojection, default_height, reprojection};
+use crate::quality::{Reprojection, default_height, inclination, reprojection};
 use crate::session::Session;
 use crate::skeleton::{BodyId, Rotor, Skeleton};
 use crate::solve::{Parameters, PixelResidual, Problem, Uncertainty, tangent_of_angles};
@@ -47,7 +48,7 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     warnings.extend(seen_in_part(session, &problem));
     let residuals = problem.pixel_residuals(parameters);
     let Verdict { status, reason, stage, advice } = verdict(&done, &problem, height_m, &session.keypoints);
-    let trials = session
+    let trials: Vec<TrialFit> = session
         .trials
         .iter()
         .enumerate()
@@ -74,6 +75,9 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         })
         .collect();
     let mut cameras = camera_fits(&problem, parameters, done.uncertainty.as_ref());
+    warnings.extend(other_stature(session.subject.stature, height_m));
+    warnings.extend(not_upright(&skeleton, &trials));
+    let lost = lost(&problem, &residuals);
     if status == Status::Failed {
         // Where it is no person that was fitted, the cameras' disagreement with it says nothing of them.
         cameras.iter_mut().for_each(|camera| camera.stale = false);
@@ -88,14 +92,27 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     } else {
         warnings.extend(cameras.iter().filter(|c| c.stale).map(|c| {
             format!(
-                "Camera {}: its calibration disagrees with the keypoints; it was corrected by {:.2}° and {:.0} mm. Check whether it was moved after calibration.",
+                "Camera {}: its calibration disagrees with the keypoints; it was corrected by {:.2}° and {:.0} mm. Check whether it was moved after calibration, and runs in step with the others.",
                 c.name, c.rotation_change_deg, c.translation_change_mm
             )
         }));
     }
+    for Lost { camera, median_px } in lost {
+        let camera = &mut cameras[camera];
+        // It stayed where it was because nothing pulled at it: a deviation that says that it is known well would be a lie.
+        (camera.rotation_sd_deg, camera.translation_sd_mm) = (None, None);
+        camera.stale |= status != Status::Failed;
+        warnings.insert(
+            0,
+            format!(
+                "Camera {}: half of its detections are {median_px:.0} px or more from the model, many times as far as those of the others. It was knocked, runs out of step, or sees somebody else; it hardly counts in this fit.",
+                camera.name
+            ),
+        );
+    }
     warnings.extend(cameras.iter().filter(|c| !c.sees).map(|c| {
         format!(
-            "Camera {} adds nothing: none of its detections is of the subject. Its position is the calibration's.",
+            "Camera {} adds nothing: none of its detections agrees with what the others see of the subject. It looks elsewhere, runs out of step, or its calibration is far off; its position is the calibration's.",
             c.name
         )
     }));
@@ -104,7 +121,7 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         warnings.insert(
             0,
             format!(
-                "{stale} of {} cameras disagree with their calibration. Keypoints tell that cameras disagree, not which are right: the stale ones may be the others. Calibrate again; until then trust neither where the cameras are nor what is measured against the room.",
+                "{stale} of {} cameras disagree with their calibration. Keypoints tell that cameras disagree, not which are right: the stale ones may be the others, or they do not run in step. Calibrate again, and look at the synchronisation; until then trust neither where the cameras are nor what is measured against the room.",
                 seeing(&cameras)
             ),
         );
@@ -141,6 +158,30 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         cost_history: done.history,
         skeleton,
     }
+}
+
+/// A stature that the fit departs from by more than this is not the subject's, metres: shoes, hair and a bad posture come to half of it.
+const OTHER_STATURE: f64 = 0.06;
+
+/// A stated stature that the keypoints contradict.
+fn other_stature(stated: Option<f64>, fitted: Option<f64>) -> Option<String> {
+    let (stated, fitted) = (stated?, fitted?);
+    ((fitted - stated).abs() > OTHER_STATURE).then(|| {
+        format!(
+            "A stature of {stated:.2} m was stated, but the keypoints want a body of {fitted:.2} m: check the stature, or leave it out. Where it is wrong, segments and cameras pay for it."
+        )
+    })
+}
+
+/// Leaning by more than this in half of all frames, nobody stands, degrees.
+const LYING: f64 = 60.0;
+
+/// A subject that lies may lie; more often the calibration's vertical is another.
+fn not_upright(skeleton: &Skeleton, trials: &[TrialFit]) -> Option<String> {
+    let angle = inclination(skeleton, trials.iter().flat_map(|t| &t.markers)).filter(|angle| *angle > LYING)?;
+    Some(format!(
+        "In half of the frames the subject leans by {angle:.0}° or more. Unless it lies, the calibration's vertical is not the one that was taken (Z is; `up = \"y\"` in a session.toml says otherwise; a calibration in a camera's own axes has none): angles of the pelvis against the room then mean nothing, those of the joints are right."
+    ))
 }
 
 /// A trial whose subject is seen in a smaller share of its frames is spoken of.

@@ -2,6 +2,7 @@
 
 use super::build::{Built, build};
 use super::initialise::{check_size, initialise, knots, sample};
+use super::lost::recapture;
 use super::result::{Finished, session_fit, trial_figures};
 use super::run::Run;
 use super::verdict::{Verdict, insane_trial, with_failures};
@@ -264,6 +265,10 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
         run.say(Stage::Cameras, 0.35);
     }
     outcome = run.solve(problem, outcome.parameters, 4, rough, 1e-4);
+    if !run.interrupted && recapture(problem, &mut outcome.parameters) {
+        update_noise(problem, &outcome.parameters, &evidence);
+        outcome = run.solve(problem, outcome.parameters, 4, rough, 1e-4);
+    }
     for round in 1..=MAX_ROUNDS {
         if run.interrupted {
             break;
@@ -318,6 +323,7 @@ fn free_cameras(run: &mut Run, built: &Built, parameters: Parameters) -> Paramet
     problem.free.cameras.fill(true);
     let (iterations, history) = (run.iterations, run.history.len());
     let mut parameters = parameters;
+    recapture(&problem, &mut parameters);
     for _ in 0..3 {
         update_noise(&mut problem, &parameters, &evidence);
         parameters = run.solve(&problem, parameters, 6, 1.0, 1e-4).parameters;

@@ -55,6 +55,31 @@ pub fn default_height(skeleton: &Skeleton, scales: &Scales) -> Option<f64> {
     Some(crown - ground)
 }
 
+/// Median angle, over frames, between the direction from the feet to the crown and the vertical, degrees; `markers[frame][marker]`, ground. `None` where the model has none on
+/// the crown or none on the feet, or there are no frames.
+pub fn inclination<'a>(
+    skeleton: &Skeleton,
+    markers: impl Iterator<Item = &'a Vec<nalgebra::Vector3<f64>>>,
+) -> Option<f64> {
+    let named = |is: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        (0..skeleton.markers.len()).filter(|&m| is(&skeleton.markers[m].name)).collect()
+    };
+    let (crown, feet) = (named(&is_crown), named(&|name| above_ground(name).is_some()));
+    if crown.is_empty() || feet.is_empty() {
+        return None;
+    }
+    let mean = |frame: &[nalgebra::Vector3<f64>], of: &[usize]| {
+        of.iter().map(|&m| frame[m]).sum::<nalgebra::Vector3<f64>>() / of.len() as f64
+    };
+    let mut angles: Vec<f64> = markers
+        .map(|frame| {
+            let v = mean(frame, &crown) - mean(frame, &feet);
+            (up(skeleton, &v) / v.norm()).clamp(-1.0, 1.0).acos().to_degrees()
+        })
+        .collect();
+    crate::math::median(&mut angles)
+}
+
 fn default_frame(skeleton: &Skeleton, scales: &Scales) -> Frame {
     let mut q: Vec<f64> = skeleton.coordinates.iter().map(|c| c.default).collect();
     skeleton.resolve_couplings(&mut q);

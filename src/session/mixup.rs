@@ -30,7 +30,10 @@ const STEP: f64 = 1.2;
 /// Sizes of the images against the calibrated ones that users come upon: halves, thirds and quarters, 4K to full HD to HD, and back.
 const RATIOS: [f64; 10] = [0.25, 1.0 / 3.0, 0.5, 2.0 / 3.0, 0.75, 4.0 / 3.0, 1.5, 2.0, 3.0, 4.0];
 
-/// Cameras up to which all ways of passing three round are tried: 112 of eight.
+/// Cameras up to which every order of the folders is tried: 719 of six, a second or two.
+const FEW: usize = 6;
+
+/// Cameras up to which all ways of passing three round are tried, and of two exchanges at once: 112 and 210 of eight.
 const HANDFUL: usize = 8;
 
 /// A point behind a camera, or that no triangulation gives, is this far off, pixels.
@@ -99,10 +102,17 @@ impl Guess {
         out
     }
 
-    /// All in which two cameras are exchanged, or, of a handful of cameras, three are passed round: half of such a mistake put right looks no better than none.
+    /// All in which two cameras are exchanged, or, of a handful of cameras, three are passed round or two pairs exchanged; of few cameras, all orders: half of such a mistake put right looks
+    /// no better than none.
     fn exchanges(&self) -> Vec<Self> {
         let n = self.camera.len();
         let mut out = Vec::new();
+        if n <= FEW {
+            orders(&mut self.camera.clone(), 0, &mut |camera| {
+                out.push(Self { camera: camera.to_vec(), ..self.clone() })
+            });
+            return out;
+        }
         let mut add = |swaps: &[(usize, usize)]| {
             let mut exchanged = self.clone();
             swaps.iter().for_each(|&(a, b)| exchanged.camera.swap(a, b));
@@ -115,9 +125,24 @@ impl Guess {
                     add(&[(a, b), (b, c)]);
                     add(&[(b, c), (a, b)]);
                 }
+                for c in (0..a).filter(|c| *c != b && n <= HANDFUL) {
+                    (0..c).filter(|d| *d != b).for_each(|d| add(&[(a, b), (c, d)]));
+                }
             }
         }
         out
+    }
+}
+
+/// Every order of `items` from `first` on.
+fn orders(items: &mut [usize], first: usize, tell: &mut impl FnMut(&[usize])) {
+    if first + 1 >= items.len() {
+        return tell(items);
+    }
+    for i in first..items.len() {
+        items.swap(first, i);
+        orders(items, first + 1, tell);
+        items.swap(first, i);
     }
 }
 

@@ -175,6 +175,7 @@ fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<
         let empty = pose.as_os_str().is_empty();
         folders.push(if empty { Folder::default() } else { openpose::read_folder(pose, set.points.len())? });
     }
+    check_copies(rig, &folders, &trial.poses, &name)?;
     check_lengths(&folders, set, &place, &name)?;
     confidence::normalise(&mut folders, &name)?;
     image_size::check(rig, &folders, &name)?;
@@ -213,6 +214,28 @@ fn log(trial: &TrialDescription, rig: &Rig, frames: usize, found: &Association) 
     if found.returned > 0 {
         tracing::warn!(trial = %trial.name, "somebody came back {} times after the subject was not seen for a while; taken to be the subject", found.returned);
     }
+}
+
+/// That no two cameras have the same detections: two views never are.
+fn check_copies(rig: &Rig, folders: &[Folder], poses: &[PathBuf], name: &str) -> Result<()> {
+    for (a, folder) in folders.iter().enumerate() {
+        if folder.frames.values().all(Vec::is_empty) {
+            continue;
+        }
+        if let Some(b) = (0..a).find(|&b| folders[b].frames == folder.frames) {
+            return Err(Error::input(
+                format_args!("{}, {name}", poses[a].display()),
+                format_args!(
+                    "cameras `{}` and `{}` have the same keypoints throughout, those of {}: one folder stands for both",
+                    rig[b].name,
+                    rig[a].name,
+                    poses[b].display()
+                ),
+                "put each camera's own keypoints into its folder (in session.toml: list each folder once)",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// That at least one person has as many numbers as the set asks for.

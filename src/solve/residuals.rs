@@ -73,6 +73,20 @@ impl Problem {
         self.trials.iter().enumerate().map(of_trial).collect()
     }
 
+    /// What a camera sees: markers' positions in world, metres, the pixels they were detected at, and the confidence of that; all trials, in the order of frames.
+    pub fn seen_by(&self, parameters: &Parameters, camera: usize) -> Vec<(Vector3<f64>, Vector2<f64>, f64)> {
+        let body = Body::new(self, parameters);
+        let of_trial = |(i, trial): (usize, &TrialProblem)| {
+            of_frames(&body, i, &trial.observation_start, None, |frame, f, out| {
+                for (o, out) in trial.frame_observations(f).iter().zip(out) {
+                    let p = frame.markers[self.markers[o.slot as usize].index()];
+                    *out = (usize::from(o.camera) == camera).then_some((p, Vector2::from(o.pixel), o.weight));
+                }
+            })
+        };
+        self.trials.iter().enumerate().flat_map(of_trial).flatten().collect()
+    }
+
     /// Distance of every point from its marker, by trial.
     pub fn point_residuals(&self, parameters: &Parameters) -> Vec<Vec<PointResidual>> {
         let body = Body::new(self, parameters);

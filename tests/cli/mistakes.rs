@@ -44,6 +44,11 @@ fn millimetres_taken_for_metres() {
     }
     calibration::write_toml(&recording.calibration(), &rig).unwrap();
     recording.refused(&[], &["Calib.toml", "millimetres", "divide every translation by 1000"]);
+    for camera in [0, 2] {
+        rig[camera].camera_from_world.translation.vector /= 1000.0;
+    }
+    calibration::write_toml(&recording.calibration(), &rig).unwrap();
+    recording.refused(&[], &["Calib.toml: camera cam02", "millimetres", "divide its translation by 1000"]);
 }
 
 #[test]
@@ -296,4 +301,35 @@ fn the_truth_of_another_session() {
     refused("session/changed.json", &["trial `walk` was fitted up to frame", "the truth has 5"]);
     changed(&|t| t["cameras"].as_array_mut().unwrap().iter_mut().for_each(|c| c["name"] = json!("eye")));
     refused("session/changed.json", &["no camera has the same name"]);
+}
+
+#[test]
+fn one_folder_for_two_cameras() {
+    let recording = Recording::new();
+    for file in recording.files(1) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        fs::copy(&file, recording.path(&format!("walk/pose/cam03_json/{}", name.replace("cam01", "cam03")))).unwrap();
+    }
+    recording.refused(
+        &[],
+        &["cam03_json, trial `walk`", "`cam01` and `cam03` have the same keypoints", "list each folder once"],
+    );
+}
+
+/// What is not refused, but said.
+#[test]
+fn a_wrong_stature_and_a_wrong_vertical_are_spoken_of() {
+    let recording = Recording::new();
+    let said = stderr(&recording.fit(&["--stature", "1.4"]));
+    assert!(said.contains("A stature of 1.40 m was stated, but the keypoints want a body of 1."), "{said}");
+    assert!(!stderr(&recording.fit(&[])).contains("leans"));
+    let poses: Vec<String> = (1..=3).map(|c| format!("\"walk/pose/cam{c:02}_json\"")).collect();
+    let description = format!(
+        "name = \"s\"\ncalibration = \"calibration/Calib.toml\"\nkeypoints = \"HALPE_26\"\nup = \"y\"\n[[trials]]\nname = \"walk\"\nrate_hz = 60\nposes = [{}]\n",
+        poses.join(", ")
+    );
+    recording.put("session.toml", &description);
+    let output = recording.fit(&[]);
+    let said = stderr(&output);
+    assert!(said.contains("the subject leans by") && said.contains("vertical"), "{said}");
 }

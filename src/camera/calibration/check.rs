@@ -253,6 +253,22 @@ pub(super) fn rig(rig: &Rig, file: &str, per_metre: f64) -> Result<()> {
             ),
         ));
     }
+    // One that is apart from all others, when these are near each other, is the one that is wrong.
+    let without =
+        |c: usize| -> Rig { rig.iter().enumerate().filter(|(i, _)| *i != c).map(|(_, c)| c.clone()).collect() };
+    let odd = (0..rig.len())
+        .filter(|_| rig.len() > 2 && spread > MAX_SPREAD)
+        .find(|&c| self::spread(&without(c)) <= MAX_SPREAD);
+    if let Some(odd) = odd {
+        return Err(Error::input(
+            place(file, &rig[odd].name),
+            format_args!(
+                "it stands {spread:.0} m from the others, which are within {:.1} m: its position looks like millimetres, expected metres",
+                self::spread(&without(odd))
+            ),
+            "divide its translation by 1000, or calibrate its position again",
+        ));
+    }
     if spread > MAX_SPREAD_IN_MILLIMETRES {
         return Err(Error::input(
             file,
