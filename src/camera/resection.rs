@@ -92,8 +92,9 @@ mod tests {
         }
     }
 
-    /// A camera knocked by up to 15° and half a metre, a third of what it sees wrong: found to what 2 px over 200 points tell (1200 px/rad: 0.1 mrad, and 4 m away half a millimetre; five
-    /// times that, for depth and tilt hang together).
+    /// A camera knocked by up to 15° and half a metre, a third of what it sees wrong. What 2 px over 200 points tell is 0.12 mrad of direction; a turn is told from a shift by the points' depths
+    /// only, ±13 % of the distance (root mean square), which makes 1 mrad of it, half as much again for the distances' lower efficiency, and the worst of sixty is four deviations out: 6 mrad, and
+    /// 4 m away 24 mm.
     #[test]
     fn a_knocked_camera_is_found_again() {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(8);
@@ -114,7 +115,7 @@ mod tests {
             let off = found * truth.camera_from_world.inverse();
             let (turn, shift) =
                 (off.rotation.angle(), (found.inverse().translation.vector - truth.centre_in_world()).norm());
-            assert!(turn < 3e-3 && shift < 0.015, "{turn} rad, {shift} m");
+            assert!(turn < 6e-3 && shift < 0.025, "{turn} rad, {shift} m");
         }
     }
 

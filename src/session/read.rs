@@ -175,10 +175,10 @@ fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<
         let empty = pose.as_os_str().is_empty();
         folders.push(if empty { Folder::default() } else { openpose::read_folder(pose, set.points.len())? });
     }
-    check_copies(rig, &folders, &trial.poses, &name)?;
     check_lengths(&folders, set, &place, &name)?;
     confidence::normalise(&mut folders, &name)?;
     image_size::check(rig, &folders, &name)?;
+    check_copies(rig, &folders, &trial.poses, &name)?;
     let frames = frame_range(trial, &folders, rig.len() * set.points.len(), &place)?;
     let first_frame = frames.start;
     let count = usize::try_from(frames.end - frames.start).unwrap_or(0);
