@@ -156,10 +156,14 @@ fn density<const DIM: usize>(s: f64, dof: f64) -> f64 {
 fn density_rows<const DIM: usize>(s: &Row<f64>, dof: f64) -> Row<f64> {
     let power = 0.5 * (dof + DIM as f64);
     let mut out = Row::filled(1.0);
+    let mut base = Row::filled(1.0);
+    for i in 0..TILE {
+        base.0[i] += s.0[i] / dof;
+    }
     if power.fract() == 0.0 && power <= 16.0 {
         for _ in 0..power as usize {
             for i in 0..TILE {
-                out.0[i] *= 1.0 + s.0[i] / dof;
+                out.0[i] *= base.0[i];
             }
         }
         for x in &mut out.0 {
@@ -167,7 +171,7 @@ fn density_rows<const DIM: usize>(s: &Row<f64>, dof: f64) -> Row<f64> {
         }
     } else {
         for i in 0..TILE {
-            out.0[i] = (1.0 + s.0[i] / dof).powf(-power);
+            out.0[i] = base.0[i].powf(-power);
         }
     }
     out

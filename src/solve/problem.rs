@@ -105,7 +105,7 @@ pub struct Hyperparameters {
     /// Noise level per camera and keypoint, pixels: `[camera · keypoints + keypoint]`.
     sigma: Vec<f64>,
     /// `ln 1/σ²` of the same.
-    log_precision: Vec<f64>,
+    precision: Vec<(f64, f64)>,
     /// Number of keypoints in the table above.
     pub keypoints: usize,
     /// Precision of third differences, per degree of freedom (the same for the three of a rotor).
@@ -130,7 +130,7 @@ impl Hyperparameters {
     pub fn new(cameras: usize, keypoints: usize, sigma: f64, smoothness: Vec<f64>, loss: RobustLoss) -> Self {
         let mut hyper = Self {
             sigma: Vec::new(),
-            log_precision: Vec::new(),
+            precision: Vec::new(),
             keypoints,
             smoothness,
             smoothness_spacing: None,
@@ -151,14 +151,13 @@ impl Hyperparameters {
 
     /// Sets the noise levels.
     pub fn set_sigma(&mut self, sigma: Vec<f64>) {
-        self.log_precision = sigma.iter().map(|s| -2.0 * s.ln()).collect();
+        self.precision = sigma.iter().map(|s| (1.0 / (s * s), -2.0 * s.ln())).collect();
         self.sigma = sigma;
     }
 
     /// Precision of an observation and its logarithm, 1/px².
     pub(super) fn precision(&self, camera: usize, keypoint: usize) -> (f64, f64) {
-        let cell = camera * self.keypoints + keypoint;
-        (1.0 / (self.sigma[cell] * self.sigma[cell]), self.log_precision[cell])
+        self.precision[camera * self.keypoints + keypoint]
     }
 
     /// What [`Self::smoothness`] is multiplied with for a trajectory of these knots.
