@@ -214,7 +214,8 @@ pub struct FitOptions {
     pub knot_spacing: f64,
     /// Loss of a detection's error.
     pub loss: RobustLoss,
-    /// Standard deviation of a rotational coordinate about its default, once per trial, radians: so wide that it decides only what no keypoint does.
+    /// Standard deviation of a rotational coordinate about its default, once per trial, radians; a sixth of the coordinate's range where that is less. So wide that it decides only what
+    /// keypoints hardly do.
     pub pose_sd: f64,
     /// Overshoot of a joint limit that costs one standard deviation, radians.
     pub limit_softness: f64,
