@@ -67,7 +67,14 @@ fn a_bad_trial_changes_no_bit_of_the_others() {
             },
             "initialise",
         ),
-        ("noise", spoilt(&good, "noise", |i, _| [1920.0 * hash(2 * i), 1080.0 * hash(2 * i + 1), 1.0]), "sanity"),
+        ("noise", spoilt(&good, "noise", |i, _| [1920.0 * hash(2 * i), 1080.0 * hash(2 * i + 1), 1.0]), "initialise"),
+        (
+            "shaken",
+            spoilt(&good, "shaken", |i, p| {
+                [p[0] + 320.0 * (hash(2 * i) - 0.5), p[1] + 320.0 * (hash(2 * i + 1) - 0.5), p[2]]
+            }),
+            "sanity",
+        ),
     ];
     for (name, trial, stage) in bad {
         for place in 0..=good.trials.len() {

@@ -25,14 +25,19 @@ const SHORT: f64 = 1e-7;
 /// out while they have none. `None` where too few have one, or they do not tell all six degrees of freedom.
 pub fn resect(projector: &Projector, start: &Isometry3<f64>, points: &[Seen]) -> Option<Isometry3<f64>> {
     let mut pose = *start;
-    let mut best = evaluate(projector, &pose, points)?;
+    // Farther off than anything is now: a point that goes out of sight must not be a gain.
+    let here = projector.with_extrinsics(start);
+    let far = points.iter().filter_map(|(p, pixel, _)| Some((here.project(p)? - pixel).norm())).fold(1e3, f64::max);
+    let unseen = 2.0 * far;
+    let mut best = evaluate(projector, &pose, points, unseen)?;
     let mut damping = 1e-3;
     for _ in 0..ITERATIONS {
         let (cost, hessian, gradient) = &best;
         let damped = hessian + Matrix6::from_diagonal(&(hessian.diagonal() * damping));
-        let step = -damped.cholesky()?.solve(gradient);
+        let Some(factor) = damped.cholesky() else { break };
+        let step = -factor.solve(gradient);
         let trial = se3::retract(&pose, &step);
-        match evaluate(projector, &trial, points).filter(|found| found.0 < *cost) {
+        match evaluate(projector, &trial, points, unseen).filter(|found| found.0 < *cost) {
             Some(found) => {
                 (pose, best) = (trial, found);
                 damping = (damping * 0.1).max(1e-9);
@@ -46,17 +51,16 @@ pub fn resect(projector: &Projector, start: &Isometry3<f64>, points: &[Seen]) ->
     Some(pose)
 }
 
-/// Sum of the distances, and normal equations of a twist from the left.
+/// Sum of the distances, `unseen` for each point with no projection, and normal equations of a twist from the left.
 fn evaluate(
     projector: &Projector,
     pose: &Isometry3<f64>,
     points: &[Seen],
+    unseen: f64,
 ) -> Option<(f64, Matrix6<f64>, Vector6<f64>)> {
     let camera = projector.with_extrinsics(pose);
     let (mut cost, mut hessian, mut gradient) = (0.0, Matrix6::zeros(), Vector6::zeros());
     let mut count = 0;
-    // As far off as an image is wide: a point that goes out of sight must not be a gain.
-    let unseen = 2e3;
     for (point, pixel, weight) in points {
         let Some(seen) = camera.project_with_derivatives(point) else {
             cost += weight * unseen;

@@ -5,7 +5,6 @@ use super::FitOptions;
 use super::build::Built;
 use super::superpose::Superposition;
 use crate::camera::{CameraId, Projector, TriangulationOptions, triangulate};
-use crate::error::{Error, Result};
 use crate::kinematics::Frame;
 use crate::math::basis::Knots;
 use crate::math::median;
@@ -70,20 +69,16 @@ pub(super) fn sample(session: &Session, built: &Built) -> Vec<std::result::Resul
     session.trials.iter().zip(&built.problem.trials).map(of_trial).collect()
 }
 
-/// That the triangulated keypoints are of somebody's size.
-///
-/// # Errors
-/// A calibration in another unit than metres, or keypoints of other names.
-pub(super) fn check_size(problem: &Problem, samples: &[Vec<Sample>], session: &str) -> Result<()> {
-    let size = size(problem, samples);
+/// What is wrong with a trial whose triangulated keypoints are of nobody's size: a calibration in another unit than metres, or keypoints of other names.
+pub(super) fn of_no_size(problem: &Problem, sample: &[Sample]) -> Option<Unusable> {
+    let size = size(problem, std::iter::once(sample));
     if !problem.free.scales || SIZES.contains(&size) {
-        return Ok(());
+        return None;
     }
-    Err(Error::input(
-        format_args!("session `{session}`"),
-        format_args!("distances between triangulated keypoints are {size:.3} times the model's, which no person's are"),
-        "look at the calibration's unit (metres are expected; of a calibration in feet or inches everything comes out too large), at the keypoint set, and at whether camera folders and calibration are in the same order",
-    ))
+    Some(Unusable {
+        problem: format!("distances between triangulated keypoints are {size:.3} times the model's, which no person's are"),
+        advice: "look at the calibration's unit (metres are expected; of a calibration in feet or inches everything comes out too large), at the keypoint set, and at whether camera folders and calibration are in the same order".into(),
+    })
 }
 
 /// First parameters of all trials from their samples, cameras as calibrated; `knots` are those of the trajectories.
@@ -94,7 +89,7 @@ pub(super) fn initialise(
     options: &FitOptions,
 ) -> Parameters {
     let scales = match problem.free.scales {
-        true => scales_of_size(problem, size(problem, samples)),
+        true => scales_of_size(problem, size(problem, samples.iter().map(Vec::as_slice))),
         false => vec![0.0; problem.groups()],
     };
     let mut parameters = Parameters {
@@ -183,7 +178,7 @@ fn points(trial: &TrialProblem, frame: usize, projectors: &[Projector]) -> Vec<P
 
 /// Overall size of the subject relative to the model: the weighted median, over pairs of markers whose distance hardly depends on the pose, of
 /// measured over modelled distance.
-fn size(problem: &Problem, samples: &[Vec<Sample>]) -> f64 {
+fn size<'a>(problem: &Problem, samples: impl Iterator<Item = &'a [Sample]> + Clone) -> f64 {
     let skeleton = problem.mechanism.skeleton();
     let pose = problem.layout.default_pose();
     let mut frame = Frame::new(skeleton);
@@ -204,7 +199,7 @@ fn size(problem: &Problem, samples: &[Vec<Sample>]) -> f64 {
                 continue;
             }
             let mut measured: Vec<f64> = samples
-                .iter()
+                .clone()
                 .flatten()
                 .filter_map(|s| {
                     let at = |slot: usize| s.points.iter().find(|p| p.slot as usize == slot).map(|p| p.position);

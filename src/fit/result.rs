@@ -75,9 +75,6 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         })
         .collect();
     let mut cameras = camera_fits(&problem, parameters, done.uncertainty.as_ref());
-    warnings.extend(other_stature(session.subject.stature, height_m));
-    warnings.extend(not_upright(&skeleton, &trials));
-    let lost = lost(&problem, &residuals);
     if status == Status::Failed {
         // Where it is no person that was fitted, the cameras' disagreement with it says nothing of them.
         cameras.iter_mut().for_each(|camera| camera.stale = false);
@@ -97,22 +94,15 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
             )
         }));
     }
-    for Lost { camera, median_px } in lost {
-        let camera = &mut cameras[camera];
-        // It stayed where it was because nothing pulled at it: a deviation that says that it is known well would be a lie.
-        (camera.rotation_sd_deg, camera.translation_sd_mm) = (None, None);
-        camera.stale |= status != Status::Failed;
-        warnings.insert(
-            0,
-            format!(
-                "Camera {}: half of its detections are {median_px:.0} px or more from the model, many times as far as those of the others. It was knocked, runs out of step, or sees somebody else; it hardly counts in this fit.",
-                camera.name
-            ),
-        );
+    warnings.extend(other_stature(session.subject.stature, height_m));
+    if status != Status::Failed {
+        warnings.extend(not_upright(&skeleton, &trials));
+        let far_off = lost(&problem, parameters, &residuals).into_iter().map(|l| far_off(&mut cameras[l.camera], &l));
+        warnings.splice(0..0, far_off.collect::<Vec<_>>());
     }
     warnings.extend(cameras.iter().filter(|c| !c.sees).map(|c| {
         format!(
-            "Camera {} adds nothing: none of its detections agrees with what the others see of the subject. It looks elsewhere, runs out of step, or its calibration is far off; its position is the calibration's.",
+            "Camera {} adds nothing: it has no detections that agree with what the others see of the subject. Its files hold nobody, it looks elsewhere, runs out of step, or its calibration is far off; its position is the calibration's.",
             c.name
         )
     }));
@@ -160,6 +150,25 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     }
 }
 
+/// What is said of a camera whose detections are far from the model; one that was knocked is stale, and has no deviations: it stayed where nothing pulled at it.
+fn far_off(camera: &mut CameraFit, lost: &Lost) -> String {
+    let Lost { median_px, there, .. } = lost;
+    let off = format!(
+        "Camera {}: half of its detections are {median_px:.0} px or more from the model, many times as far as those of the others at the subject.",
+        camera.name
+    );
+    if there.is_none() {
+        return format!(
+            "{off} No other place of it makes them much better: they are bad (left and right exchanged, somebody else, out of step, a poor image)."
+        );
+    }
+    camera.stale = true;
+    (camera.rotation_sd_deg, camera.translation_sd_mm) = (None, None);
+    format!(
+        "{off} From another place they would be less than half as far: it was knocked after calibration, and hardly counts in this fit."
+    )
+}
+
 /// A stature that the fit departs from by more than this is not the subject's, metres: shoes, hair and a bad posture come to half of it.
 const OTHER_STATURE: f64 = 0.06;
 
@@ -168,7 +177,7 @@ fn other_stature(stated: Option<f64>, fitted: Option<f64>) -> Option<String> {
     let (stated, fitted) = (stated?, fitted?);
     ((fitted - stated).abs() > OTHER_STATURE).then(|| {
         format!(
-            "A stature of {stated:.2} m was stated, but the keypoints want a body of {fitted:.2} m: check the stature, or leave it out. Where it is wrong, segments and cameras pay for it."
+            "A stature of {stated:.2} m was stated, but the fit ended at {fitted:.2} m, drawn to it as it was: check the stature, or leave it out. Where it is wrong, segments and cameras pay for it."
         )
     })
 }
@@ -180,7 +189,7 @@ const LYING: f64 = 60.0;
 fn not_upright(skeleton: &Skeleton, trials: &[TrialFit]) -> Option<String> {
     let angle = inclination(skeleton, trials.iter().flat_map(|t| &t.markers)).filter(|angle| *angle > LYING)?;
     Some(format!(
-        "In half of the frames the subject leans by {angle:.0}° or more. Unless it lies, the calibration's vertical is not the one that was taken (Z is; `up = \"y\"` in a session.toml says otherwise; a calibration in a camera's own axes has none): angles of the pelvis against the room then mean nothing, those of the joints are right."
+        "In half of the frames the subject leans by {angle:.0}° or more. Unless it lies, the calibration's vertical is not the one that was taken (Z, unless a session.toml says `up = \"y\"`; a calibration in a camera's own axes has none): angles of the pelvis against the room then mean nothing, those of the joints are right."
     ))
 }
 

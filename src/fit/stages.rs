@@ -1,7 +1,7 @@
 //! The stages of a fit.
 
 use super::build::{Built, build};
-use super::initialise::{check_size, initialise, knots, sample};
+use super::initialise::{initialise, knots, of_no_size, sample};
 use super::lost::recapture;
 use super::result::{Finished, session_fit, trial_figures};
 use super::run::Run;
@@ -148,7 +148,13 @@ fn attempt(
         }
     }
     let samples: Vec<_> = sampled.into_iter().flatten().collect();
-    check_size(&built.problem, &samples, &session.name)?;
+    let odd: Vec<_> = samples
+        .iter()
+        .map(|s| of_no_size(&built.problem, s).map(|why| Verdict::unusable("initialise", &why)))
+        .collect();
+    if odd.iter().any(Option::is_some) {
+        return Ok(Attempt::Without(odd));
+    }
     let grids: Vec<_> = session.trials.iter().map(|t| knots(t.detections.frames, t.rate_hz, options)).collect();
     let start = initialise(&built.problem, &samples, &grids, options);
     let initialised = begun.elapsed().as_secs_f64();

@@ -140,7 +140,11 @@ pub fn evaluate(truth: &Truth, fitted: &FittedData) -> Result<Evaluation> {
             format_args!(
                 "no trial has the same name in both: the truth has {}, the fit {}",
                 names(truth.trials.iter().map(|t| t.name.as_str()).collect()),
-                names(fitted.trials.iter().map(|t| t.name.as_str()).collect())
+                if fitted.trials.is_empty() {
+                    "none".into()
+                } else {
+                    names(fitted.trials.iter().map(|t| t.name.as_str()).collect())
+                }
             ),
             "give the truth of the very session that was fitted",
         ));

@@ -6,7 +6,7 @@ use super::names::csv_field;
 use super::{finite, json};
 use crate::error::Result;
 use crate::fit::{Exchange, IkFit, MarkerFit, MarkerTrialFit, Status};
-use crate::session::columns::number;
+use crate::session::columns::{number, rows};
 use crate::session::coordinates::{CoordinateTable, file_unit};
 use crate::session::markers::{MarkerTrial, trc::to_text};
 use crate::skeleton::Skeleton;
@@ -204,17 +204,18 @@ fn files(
         let _ = write!(errors, ",{}", csv_field(name));
     }
     errors.push('\n');
-    for (frame, time) in fit.frames.iter().zip(&trial.times) {
-        number(&mut errors, *time);
+    errors.push_str(&rows(fit.frames.len().min(trial.times.len()), |errors, f| {
+        let frame = &fit.frames[f];
+        number(errors, trial.times[f]);
         let distances = frame.squared.iter().map(|s| s.map(f64::sqrt));
         for value in std::iter::once(frame.rms()).chain(distances) {
             errors.push(',');
             if let Some(value) = value {
-                number(&mut errors, value);
+                number(errors, value);
             }
         }
         errors.push('\n');
-    }
+    }));
     let trc = format!("{name}_ik.trc");
     let file = |ending: &str, text: String| NewFile { name: format!("{name}{ending}"), content: text.into_bytes() };
     Ok(vec![

@@ -6,7 +6,7 @@
 
 use super::names::csv_field;
 use crate::fit::TrialFit;
-use crate::session::columns::number;
+use crate::session::columns::{number, rows};
 use crate::session::coordinates::{CoordinateTable, file_unit};
 use crate::skeleton::Skeleton;
 use std::fmt::Write;
@@ -49,20 +49,20 @@ pub(super) fn deviations(times: &[f64], q_sd: &[Vec<Option<f64>>], skeleton: &Sk
         let _ = write!(out, ",{}", csv_field(&coordinate.name));
     }
     out.push('\n');
-    for (frame, time) in times.iter().enumerate() {
-        if !time.is_finite() {
-            continue;
+    out.push_str(&rows(times.len(), |out, frame| {
+        if !times[frame].is_finite() {
+            return;
         }
-        number(&mut out, *time);
+        number(out, times[frame]);
         let row = q_sd.get(frame).map_or(&[][..], Vec::as_slice);
         for (i, coordinate) in skeleton.coordinates.iter().enumerate() {
             out.push(',');
             if let Some(sd) = row.get(i).copied().flatten().filter(|sd| sd.is_finite()) {
-                number(&mut out, sd * file_unit(coordinate.motion));
+                number(out, sd * file_unit(coordinate.motion));
             }
         }
         out.push('\n');
-    }
+    }));
     out
 }
 

@@ -102,6 +102,7 @@ impl Views {
 
     /// Evaluates all of them: cost and gradient, and with a `curvature` the information too.
     pub fn evaluate(&mut self, cameras: &[Projector], loss: RobustLoss, curvature: Option<Curvature>) {
+        debug_assert!(self.cameras.len() <= cameras.len(), "observations of cameras that are not there");
         pulp::Arch::new().dispatch(Evaluation { views: &mut self.cameras, cameras, loss, curvature });
     }
 

@@ -1,6 +1,7 @@
 //! Text in columns: lines, cells, numbers that may be missing. What TRC, MOT and STO have in common.
 
 use crate::error::{Error, Result};
+use rayon::prelude::*;
 use std::fmt::{Display, Write};
 
 /// Lines without their ends, each with its number counted from 1. Ends are LF or CRLF, or CR where the text has no LF at all.
@@ -106,6 +107,18 @@ pub(crate) fn number(out: &mut String, value: f64) {
     }
 }
 
+/// The lines of `count` rows, written side by side, in their order: twelve decimals take a fifth of a microsecond each, and a long trial has millions.
+pub(crate) fn rows(count: usize, write: impl Fn(&mut String, usize) + Sync) -> String {
+    /// Rows of one piece of work.
+    const ROWS: usize = 32;
+    let piece = |i: usize| {
+        let mut out = String::new();
+        (i * ROWS..count.min((i + 1) * ROWS)).for_each(|row| write(&mut out, row));
+        out
+    };
+    (0..count.div_ceil(ROWS)).into_par_iter().map(piece).collect::<Vec<String>>().concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +176,16 @@ mod tests {
         assert_eq!(of("a\r\n\r\nb"), ["a", "", "b"]);
         assert_eq!(of("a\r\rb\r"), ["a", "", "b"]);
         assert_eq!(lines("a\nb").last(), Some((2, "b")));
+    }
+
+    #[test]
+    fn rows_keep_their_order() {
+        let of = |count| rows(count, |out, row| out.push_str(&format!("{row}\n")));
+        assert_eq!(of(0), "");
+        for count in [1, 31, 32, 33, 100] {
+            let expected: String = (0..count).map(|row| format!("{row}\n")).collect();
+            assert_eq!(of(count), expected);
+        }
     }
 
     #[test]

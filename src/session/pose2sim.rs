@@ -96,15 +96,27 @@ fn find_calibration(root: &Path) -> Result<(Option<PathBuf>, PathBuf)> {
 fn calibration_in(session: &Path) -> Result<PathBuf> {
     let mut named = subfolders(session);
     named.retain(|(name, _)| name.to_lowercase().contains("calib"));
-    let full: Vec<&(String, PathBuf)> = named.iter().filter(|(_, folder)| calibration::find(folder).is_ok()).collect();
-    match (&full[..], named.first()) {
-        ([(a, _), (b, _), ..], _) => Err(Error::file(
-            session,
-            format_args!("two folders hold a calibration: {a} and {b}"),
-            "keep one of them here, or name the file you mean in session.toml",
-        )),
-        ([(_, folder)], _) | ([], Some((_, folder))) => calibration::find(folder),
-        ([], None) => calibration::find(session).map_err(|_| {
+    let mut found: Option<(&str, PathBuf)> = None;
+    for (name, folder) in &named {
+        let Some(file) = calibration::find_any(folder)? else { continue };
+        match &found {
+            None => found = Some((name, file)),
+            Some((_, first)) if calibration::agree(first, &file)? => {}
+            Some((first, _)) => {
+                return Err(Error::file(
+                    session,
+                    format_args!(
+                        "two folders hold calibrations that do not state the same cameras: {first} and {name}"
+                    ),
+                    "keep one of them here, or name the file you mean in session.toml",
+                ));
+            }
+        }
+    }
+    match (found, named.first()) {
+        (Some((_, file)), _) => Ok(file),
+        (None, Some((_, folder))) => calibration::find(folder),
+        (None, None) => calibration::find(session).map_err(|_| {
             Error::file(
                 session,
                 "no calibration: no folder whose name contains `calib`, and no calibration file",

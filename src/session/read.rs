@@ -48,6 +48,9 @@ const SPARSEST: usize = 100;
 /// Frames without a file, one after the other, that are no reason to ask however short a trial is. Otherwise a gap must not be longer than what is there: nothing tells where somebody was in it.
 const GAP: i64 = 60;
 
+/// Fewer points than this are alike by chance, or because nobody was seen.
+const FEWEST_POINTS: usize = 30;
+
 /// Most points (camera × frame × keypoint) of one trial: 24 bytes each.
 const MOST_POINTS: usize = 100_000_000;
 
@@ -160,7 +163,7 @@ fn read_trial(trial: &TrialDescription, rig: &Rig, set: &KeypointSet) -> Result<
     if let Some(why) = &trial.unusable {
         return Err(Error::input(name, &why.problem, &why.advice));
     }
-    // A trial's folders lie in one.
+    // A trial's folders mostly lie in one; where not, that of the first tells the place as well as any.
     let folder = trial.poses.iter().find_map(|pose| pose.parent().filter(|folder| !folder.as_os_str().is_empty()));
     let place = folder.map_or_else(|| name.clone(), |folder| format!("{}, {name}", folder.display()));
     if trial.poses.len() != rig.len() {
@@ -219,7 +222,8 @@ fn log(trial: &TrialDescription, rig: &Rig, frames: usize, found: &Association) 
 /// That no two cameras have the same detections: two views never are.
 fn check_copies(rig: &Rig, folders: &[Folder], poses: &[PathBuf], name: &str) -> Result<()> {
     for (a, folder) in folders.iter().enumerate() {
-        if folder.frames.values().all(Vec::is_empty) {
+        let points = folder.frames.values().flatten().flatten().filter(|point| point[2] > 0.0).count();
+        if points < FEWEST_POINTS {
             continue;
         }
         if let Some(b) = (0..a).find(|&b| folders[b].frames == folder.frames) {

@@ -226,6 +226,8 @@ impl FrameWork {
         let (mut observations, mut points) = (data.frame_observations(frame), data.frame_points(frame));
         let curvature = curvature(shared);
         look(&mut self.views, observations, &self.kinematics.frame.markers, shared, Some(curvature));
+        // The very sum of `cost`: a step is judged by either.
+        corner.cost += self.views.sums().map(|sums| sums.cost).sum::<f64>();
         let mut first = 0;
         loop {
             let slot = match (observations.first(), points.first()) {
@@ -267,8 +269,7 @@ impl FrameWork {
         let mut information = Matrix3::zeros();
         for (i, o) in observations.iter().enumerate() {
             let camera = o.camera as usize;
-            let ((cost, force), its) = (self.views.gradient(first + i), self.views.information(first + i));
-            corner.cost += cost;
+            let ((_, force), its) = (self.views.gradient(first + i), self.views.information(first + i));
             gradient += force;
             information += its;
             if border.cameras[camera].is_some() {

@@ -104,7 +104,7 @@ pub struct StaturePrior {
 pub struct Hyperparameters {
     /// Noise level per camera and keypoint, pixels: `[camera · keypoints + keypoint]`.
     sigma: Vec<f64>,
-    /// `ln 1/σ²` of the same.
+    /// `1/σ²`, 1/px², and `ln 1/σ²` of the same.
     precision: Vec<(f64, f64)>,
     /// Number of keypoints in the table above.
     pub keypoints: usize,

@@ -26,7 +26,7 @@ impl Synthetic {
         if let Some(stranger) = self.stranger(folder, folder) {
             return Err(Error::file(
                 folder,
-                format_args!("holds {}, which is not of this session but would be read with it", stranger.display()),
+                format_args!("holds {}, which is not of this session and may be read with it", stranger.display()),
                 "give a folder that is empty or new, or delete this one first",
             ));
         }
@@ -67,9 +67,16 @@ impl Synthetic {
 
     /// The first file below `here`, in the order of names, that [`write`](Self::write) would leave as it is.
     fn stranger(&self, folder: &Path, here: &Path) -> Option<PathBuf> {
-        let mut entries: Vec<PathBuf> = fs::read_dir(here).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
+        // What file managers leave is read by nobody; links are not followed.
+        let litter = |name: &str| name.starts_with('.') || ["Thumbs.db", "desktop.ini"].contains(&name);
+        let mut entries: Vec<(PathBuf, bool)> = fs::read_dir(here)
+            .ok()?
+            .filter_map(|e| e.ok())
+            .filter(|e| !e.file_name().to_str().is_some_and(litter))
+            .map(|e| (e.path(), e.file_type().is_ok_and(|kind| kind.is_dir())))
+            .collect();
         entries.sort();
-        entries.into_iter().find_map(|path| match path.is_dir() {
+        entries.into_iter().find_map(|(path, is_folder)| match is_folder {
             true => self.stranger(folder, &path),
             false => (!path.strip_prefix(folder).is_ok_and(|own| self.writes(own))).then_some(path),
         })
@@ -77,7 +84,7 @@ impl Synthetic {
 
     /// Whether a session's folder has this file.
     fn writes(&self, file: &Path) -> bool {
-        let parts: Vec<_> = file.iter().filter_map(|part| part.to_str()).collect();
+        let Some(parts) = file.iter().map(|part| part.to_str()).collect::<Option<Vec<_>>>() else { return false };
         match parts[..] {
             ["truth.json" | "cameras_truth.toml" | "Config.toml"] | ["calibration", "Calib.toml"] => true,
             [trial, "pose", camera, file] => {

@@ -225,7 +225,7 @@ fn feet_taken_for_metres() {
         camera.camera_from_world.translation.vector /= 0.3048;
     }
     calibration::write_toml(&recording.calibration(), &rig).unwrap();
-    recording.refused(&[], &["session `session`", "times the model's", "feet"]);
+    recording.refused(&[], &["trial `walk`", "times the model's", "feet"]);
 }
 
 #[test]
@@ -236,6 +236,18 @@ fn two_calibrations() {
     calibration::write_toml(&recording.path("calibration/again.toml"), &rig).unwrap();
     assert_eq!(recording.fit(&[]).status.code(), Some(0));
     fs::remove_dir_all(recording.place.path().join("results")).unwrap();
+    // Nor are they in another order, or a file that nobody can read.
+    let reversed: Vec<_> = rig.iter().rev().cloned().collect();
+    calibration::write_toml(&recording.path("calibration/again.toml"), &reversed).unwrap();
+    recording.put("calibration/old.qca.txt", "<calibration><cameras>");
+    let output = recording.fit(&[]);
+    assert!(
+        output.status.code() == Some(0) && stderr(&output).contains("old.qca.txt is passed over"),
+        "{}",
+        stderr(&output)
+    );
+    fs::remove_file(recording.path("calibration/old.qca.txt")).unwrap();
+    fs::remove_dir_all(recording.place.path().join("results")).unwrap();
     let mut other = rig.clone();
     other[1].camera_from_world.translation.vector.x += 0.1;
     calibration::write_toml(&recording.path("calibration/again.toml"), &other).unwrap();
@@ -243,7 +255,7 @@ fn two_calibrations() {
     fs::remove_file(recording.path("calibration/again.toml")).unwrap();
     fs::create_dir(recording.path("old_calibration")).unwrap();
     calibration::write_toml(&recording.path("old_calibration/Calib.toml"), &other).unwrap();
-    recording.refused(&[], &["two folders hold a calibration", "calibration and old_calibration"]);
+    recording.refused(&[], &["two folders hold calibrations", "calibration and old_calibration"]);
 }
 
 #[test]
@@ -314,14 +326,18 @@ fn one_folder_for_two_cameras() {
         &[],
         &["cam03_json, trial `walk`", "`cam01` and `cam03` have the same keypoints", "list each folder once"],
     );
+    // People of zeros are nobody, in any number of cameras.
+    let recording = Recording::new();
+    [1, 3].into_iter().for_each(|c| rewrite(&recording, c, |_, _| 0.0));
+    recording.refused(&[], &["only camera cam02"]);
 }
 
 /// What is not refused, but said.
 #[test]
 fn a_wrong_stature_and_a_wrong_vertical_are_spoken_of() {
     let recording = Recording::new();
-    let said = stderr(&recording.fit(&["--stature", "1.4"]));
-    assert!(said.contains("A stature of 1.40 m was stated, but the keypoints want a body of 1."), "{said}");
+    let said = stderr(&recording.fit(&["--stature", "1.5"]));
+    assert!(said.contains("A stature of 1.50 m was stated, but the fit ended at 1.6"), "{said}");
     assert!(!stderr(&recording.fit(&[])).contains("leans"));
     let poses: Vec<String> = (1..=3).map(|c| format!("\"walk/pose/cam{c:02}_json\"")).collect();
     let description = format!(

@@ -206,19 +206,18 @@ pub(super) fn spread(rig: &[Camera]) -> f64 {
     }
 }
 
-/// Whether two files state the same cameras, up to their printed digits and conventions of a pixel's middle; names may differ.
+/// Whether two files state the same cameras, in any order, up to their printed digits and conventions of a pixel's middle. Names may differ, and images be of another size (`binning`).
 pub(super) fn same(a: &Rig, b: &Rig) -> bool {
-    const CENTRE: f64 = 0.005;
-    const ANGLE: f64 = 2e-3;
-    const FOCAL: f64 = 5e-3;
-    let near = |a: f64, b: f64| (a - b).abs() <= FOCAL * b.abs();
-    a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| {
-            (a.centre_in_world() - b.centre_in_world()).norm() <= CENTRE
-                && a.camera_from_world.rotation.angle_to(&b.camera_from_world.rotation) <= ANGLE
-                && near(a.intrinsics.fx, b.intrinsics.fx)
-                && near(a.intrinsics.fy, b.intrinsics.fy)
-        })
+    /// Metres, radians, and parts of the image's longer side.
+    const TOLERANCE: (f64, f64, f64) = (0.005, 2e-3, 5e-3);
+    let side = |c: &Camera| c.size[0].max(c.size[1]);
+    let lens = |c: &Camera| [c.intrinsics.fx, c.intrinsics.fy, c.intrinsics.cx, c.intrinsics.cy].map(|x| x / side(c));
+    let same = |a: &Camera, b: &Camera| {
+        (a.centre_in_world() - b.centre_in_world()).norm() <= TOLERANCE.0
+            && a.camera_from_world.rotation.angle_to(&b.camera_from_world.rotation) <= TOLERANCE.1
+            && lens(a).iter().zip(lens(b)).all(|(a, b)| (a - b).abs() <= TOLERANCE.2)
+    };
+    a.len() == b.len() && a.iter().all(|a| b.iter().any(|b| same(a, b)))
 }
 
 /// Checks what concerns the cameras together; the file's unit is `per_metre` to the metre.
@@ -240,6 +239,13 @@ pub(super) fn rig(rig: &Rig, file: &str, per_metre: f64) -> Result<()> {
         ));
     }
     let spread = spread(rig);
+    if rig.len() > 1 && spread < 1e-9 {
+        return Err(Error::input(
+            file,
+            "all cameras stand at the same place: it has no positions of cameras",
+            "calibrate the camera positions (extrinsics), not the lenses alone",
+        ));
+    }
     if rig.len() > 1 && spread < MIN_SPREAD {
         let (unit, other) = if per_metre == 1.0 { ("metres", "kilometres") } else { ("millimetres", "metres") };
         return Err(Error::input(
@@ -256,9 +262,9 @@ pub(super) fn rig(rig: &Rig, file: &str, per_metre: f64) -> Result<()> {
     // One that is apart from all others, when these are near each other, is the one that is wrong.
     let without =
         |c: usize| -> Rig { rig.iter().enumerate().filter(|(i, _)| *i != c).map(|(_, c)| c.clone()).collect() };
-    let odd = (0..rig.len())
-        .filter(|_| rig.len() > 2 && spread > MAX_SPREAD)
-        .find(|&c| self::spread(&without(c)) <= MAX_SPREAD);
+    let rest_is_a_rig = |c: &usize| (MIN_SPREAD..=0.5 * MAX_SPREAD).contains(&self::spread(&without(*c)));
+    let may_be = rig.len() > 2 && (MAX_SPREAD..=MAX_SPREAD_IN_MILLIMETRES).contains(&spread);
+    let odd = (0..rig.len()).filter(|_| may_be).find(rest_is_a_rig);
     if let Some(odd) = odd {
         return Err(Error::input(
             place(file, &rig[odd].name),

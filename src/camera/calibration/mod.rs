@@ -63,6 +63,20 @@ pub fn write_toml(path: &Path, rig: &Rig) -> Result<()> {
 /// # Errors
 /// None of these, several of the same kind, or of different kinds that do not state the same cameras (which are listed).
 pub fn find(folder: &Path) -> Result<PathBuf> {
+    find_any(folder)?.ok_or_else(|| {
+        Error::file(
+            folder,
+            "holds no calibration file (looked for Calib*.toml, *.qca.txt, and other .toml files with cameras)",
+            "put the calibration of these cameras there",
+        )
+    })
+}
+
+/// [`find`], where there may be none.
+///
+/// # Errors
+/// As there, but for none.
+pub fn find_any(folder: &Path) -> Result<Option<PathBuf>> {
     let mut kinds: [Vec<PathBuf>; 3] = Default::default();
     for entry in fs::read_dir(folder).map_err(|e| Error::unreadable(folder, &e))? {
         let path = entry.map_err(|e| Error::unreadable(folder, &e))?.path();
@@ -92,19 +106,25 @@ pub fn find(folder: &Path) -> Result<PathBuf> {
         };
         let others: Vec<&PathBuf> = rest.flatten().collect();
         // What is wrong with the one that counts is said when it is read.
-        if let Ok(rig) = read(one)
-            && let Some(other) =
-                others.into_iter().find(|other| !read(other).is_ok_and(|other| check::same(&rig, &other)))
-        {
-            return several(&[one, other], "calibration files that do not state the same cameras");
+        for other in others {
+            match agree(one, other) {
+                Ok(true) => {}
+                Ok(false) => return several(&[one, other], "calibration files that do not state the same cameras"),
+                Err(why) => tracing::warn!("{} is passed over beside {}: {why}", other.display(), one.display()),
+            }
         }
-        return Ok(one.clone());
+        return Ok(Some(one.clone()));
     }
-    Err(Error::file(
-        folder,
-        "holds no calibration file (looked for Calib*.toml, *.qca.txt, and other .toml files with cameras)",
-        "put the calibration of these cameras there",
-    ))
+    Ok(None)
+}
+
+/// Whether two files state the same cameras; `true` where the first cannot be read, which is said when it is.
+///
+/// # Errors
+/// What is wrong with the second.
+pub fn agree(one: &Path, other: &Path) -> Result<bool> {
+    let Ok(rig) = read(one) else { return Ok(true) };
+    Ok(check::same(&rig, &read(other)?))
 }
 
 fn is_xml(text: &str) -> bool {

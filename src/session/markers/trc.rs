@@ -5,7 +5,7 @@
 //! stand before the data; columns and lines may end in tabs, CR or nothing; the count of frames in the header need not be true. What would
 //! put a number under another marker's name is an error: counts of markers that disagree, rows of another length.
 
-use super::super::columns::{NoNumber, cells, column, is_blank, lines, no_number, number, place, time, value};
+use super::super::columns::{NoNumber, cells, column, is_blank, lines, no_number, number, place, rows, time, value};
 use super::{MOST_MARKERS, MarkerTrial, check_size, metres, names, no_unit};
 use crate::error::{Error, Result};
 use crate::skeleton::xml::shortened;
@@ -241,14 +241,14 @@ pub fn to_text(trial: &MarkerTrial, file: &str) -> Result<String> {
         let _ = write!(out, "\tX{i}\tY{i}\tZ{i}");
     }
     out.push_str("\n\n");
-    for (i, time) in trial.times.iter().enumerate() {
+    out.push_str(&rows(trial.times.len(), |out, i| {
         let _ = write!(out, "{}\t", trial.first_frame.saturating_add_unsigned(i as u64));
-        number(&mut out, *time);
+        number(out, trial.times[i]);
         for point in trial.frame(i) {
             match point {
                 Some(point) => point.iter().for_each(|x| {
                     out.push('\t');
-                    number(&mut out, *x);
+                    number(out, *x);
                 }),
                 None => out.push_str("\t\t\t"),
             }
@@ -258,7 +258,7 @@ pub fn to_text(trial: &MarkerTrial, file: &str) -> Result<String> {
             out.push('\t');
         }
         out.push('\n');
-    }
+    }));
     Ok(out)
 }
 
