@@ -9,6 +9,8 @@
 //! camera and keypoint, pixels, per axis: it is estimated, so its logarithm (of a two-dimensional density) is part of the cost.
 //! Derivatives are with respect to `p`; those with respect to `world_from_camera ← exp(ξ)·world_from_camera` follow from
 //! them, because moving the camera by `ξ` is moving the point by `−ξ`: `∂π/∂ξ = −(∂π/∂p)·[−[p]× | I]`.
+//!
+//! One observation at a time, as the formula stands; the solvers take a frame's at once ([`views`](super::views)), which a test holds against this.
 
 use super::{Curvature, PointModel};
 use crate::camera::Projector;

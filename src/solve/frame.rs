@@ -97,8 +97,8 @@ fn curvature(shared: &Shared) -> Curvature {
     }
 }
 
-/// Evaluates the observations of a frame.
-fn look(
+/// Evaluates the observations of a frame, markers where they are (world, metres); with a `curvature`, information too.
+pub(super) fn look(
     views: &mut Views,
     observations: &[Observation],
     markers: &[Vector3<f64>],

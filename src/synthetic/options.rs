@@ -152,9 +152,11 @@ impl Default for SyntheticOptions {
     }
 }
 
+/// What one camera sees may be near or far.
+const FEWEST_CAMERAS: usize = 2;
+
 /// More than this is a slip of the pen.
 const MOST_FRAMES: usize = 1_000_000;
-const FEWEST_CAMERAS: usize = 2;
 const MOST_CAMERAS: usize = 1000;
 const MOST_BYSTANDERS: usize = 20;
 

@@ -10,7 +10,7 @@ use crate::residual::smoothness::spacing_share;
 use crate::residual::views::Views;
 use crate::residual::{Curvature, gaussian, limit, point};
 use crate::solve::corner::DenseCorner;
-use crate::solve::frame::Shared;
+use crate::solve::frame::{Shared, look};
 use crate::solve::linearise::shared_priors;
 use crate::solve::problem::{Information, Parameters, Problem};
 use crate::trajectory::Pose;
@@ -219,12 +219,7 @@ impl Work {
         mechanism.linearise_about(&shared.origin, &shared.scales, &shared.offsets, &pose.q, &pose.rotors, w);
         self.forces.fill(Vector3::zeros());
         let data = &problem.trials[trial];
-        self.views.clear();
-        for o in data.frame_observations(frame) {
-            let p = &w.frame.markers[problem.markers[o.slot as usize].index()];
-            self.views.push(o, p, hyper.precision(o.camera.into(), o.keypoint.into()));
-        }
-        self.views.evaluate(&shared.projectors, hyper.pixel_loss, None);
+        look(&mut self.views, data.frame_observations(frame), &w.frame.markers, shared, None);
         self.views.add_gradients(&mut self.forces);
         for (sums, at) in self.views.sums().zip(&border.cameras) {
             self.cost += sums.cost;
