@@ -14,6 +14,7 @@ use kinefit::math::robust::RobustLoss;
 use kinefit::residual::extrinsics::ExtrinsicsPrior;
 use kinefit::residual::gauge::GaugePrior;
 use kinefit::residual::reprojection::Observation;
+use kinefit::residual::sightings::Sightings;
 use kinefit::session::keypoints;
 use kinefit::skeleton::{MarkerId, Motion};
 use kinefit::solve::{
@@ -158,10 +159,11 @@ impl Setting {
         let scales = self.mechanism.scales(&truth.scales);
         let mut offsets = kinefit::skeleton::Offsets::zeros(skeleton);
         self.markers.iter().zip(&truth.offsets).for_each(|(m, o)| offsets.0[m.index()] = *o);
-        let mut trial = TrialProblem::default();
+        let places = (0..self.markers.len()).map(|slot| (slot as u32, slot as u16)).collect();
+        let mut trial = TrialProblem { sightings: Sightings::new(truth.rig.len(), places), ..TrialProblem::default() };
         for f in 0..FRAMES {
             trial.times.push(f as f64 / RATE_HZ);
-            trial.observation_start.push(trial.observations.len());
+            trial.sightings.begin_frame();
             truth.trajectory.pose(f as f64 / RATE_HZ, &mut pose);
             forward(skeleton, &scales, &offsets, &pose.q, &pose.rotors, &mut frame);
             for (slot, m) in self.markers.iter().enumerate() {
@@ -171,7 +173,7 @@ impl Setting {
                     if rng.random::<f64>() < MISSING {
                         continue;
                     }
-                    trial.observations.push(Observation {
+                    trial.sightings.push(&Observation {
                         slot: slot as u32,
                         camera: c as u16,
                         keypoint: slot as u16,
@@ -181,7 +183,6 @@ impl Setting {
                 }
             }
         }
-        trial.observation_start.push(trial.observations.len());
         trial
     }
 

@@ -11,6 +11,7 @@ use kinefit::math::lanes::{Real, Tiles};
 use kinefit::math::robust::RobustLoss;
 use kinefit::residual::point::PointObservation;
 use kinefit::residual::reprojection::Observation;
+use kinefit::residual::sightings::Sightings;
 use kinefit::session::{ground_from_world, rig_in_ground};
 use kinefit::skeleton::{ScaleGroups, Skeleton, read_model};
 use kinefit::solve::{Free, Hyperparameters, Parameters, Priors, Problem, TrialProblem};
@@ -109,25 +110,21 @@ pub fn problem(made: &Synthetic) -> (Problem, Parameters) {
     markers.sort();
     markers.dedup();
     let slots: Vec<_> = of_keypoint.iter().map(|m| m.and_then(|m| markers.binary_search(&m).ok())).collect();
-    let mut by_slot: Vec<(usize, usize)> = slots.iter().enumerate().filter_map(|(k, s)| Some(((*s)?, k))).collect();
-    by_slot.sort_unstable();
+    let place = |(k, slot): (usize, &Option<usize>)| Some(((*slot)? as u32, k as u16));
+    let places: Vec<_> = slots.iter().enumerate().filter_map(place).collect();
 
     let seen = &session.trials[0].detections;
-    let mut trial = TrialProblem::default();
+    let mut trial = TrialProblem { sightings: Sightings::new(seen.cameras, places.clone()), ..TrialProblem::default() };
     for f in 0..seen.frames {
         trial.times.push(f as f64 / session.trials[0].rate_hz);
-        trial.observation_start.push(trial.observations.len());
-        for &(slot, k) in &by_slot {
+        trial.sightings.begin_frame();
+        for &(slot, keypoint) in &places {
             for c in 0..seen.cameras {
-                let [u, v, weight] = seen.get(c, f, k);
-                if weight > 0.0 {
-                    let (slot, camera, keypoint) = (slot as u32, c as u16, k as u16);
-                    trial.observations.push(Observation { slot, camera, keypoint, pixel: [u, v], weight });
-                }
+                let [u, v, weight] = seen.get(c, f, keypoint.into());
+                trial.sightings.push(&Observation { slot, camera: c as u16, keypoint, pixel: [u, v], weight });
             }
         }
     }
-    trial.observation_start.push(trial.observations.len());
 
     let trajectory = trajectory(made, &mechanism, fit.knot_spacing);
     let layout = trajectory.layout().clone();

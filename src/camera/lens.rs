@@ -21,8 +21,9 @@
 
 use super::Distortion;
 use super::polynomial;
-use crate::math::lanes::{Row, TILE};
+use crate::math::lanes::Wide;
 use nalgebra::{Matrix2, Vector2};
+use pulp::Simd;
 
 /// Slope `f'` below which an image is so compressed that nothing can be read from it; ends the disc a little before the fold.
 const MIN_SLOPE: f64 = 1e-3;
@@ -53,6 +54,13 @@ enum Model {
         has_denominator: bool,
     },
     Fisheye([f64; 4]),
+}
+
+/// `1 + c₀·s + c₁·s² + c₂·s³`, and its derivative.
+#[inline(always)]
+fn cubic<S: Simd>(simd: S, c: &[f64; 3], s: Wide<S>) -> [Wide<S>; 2] {
+    let [c0, c1, c2, one, two_c1, three_c2] = Wide::splats(simd, [c[0], c[1], c[2], 1.0, 2.0 * c[1], 3.0 * c[2]]);
+    [s.mul_add(s.mul_add(s.mul_add(c2, c1), c0), one), s.mul_add(s.mul_add(three_c2, two_c1), c0)]
 }
 
 impl Lens {
@@ -112,36 +120,30 @@ impl Lens {
         Some((out, Matrix2::new(j00, j01, j01, j11)))
     }
 
-    /// [`Lens::distort_with_jacobian`] of points side by side: the distorted points, and the Jacobian's `[00, 01, 11]`, symmetric as it is. Outside the disc they are anything, and `inside`
-    /// loses its 1 for a 0.
+    /// [`Lens::distort_with_jacobian`] of points side by side: `seen`, 0 outside the disc; the distorted points, and the Jacobian's `[00, 01, 11]`, symmetric as it is, which outside are anything.
     ///
     /// Belongs inside [`pulp::WithSimd`].
     #[inline(always)]
-    pub(super) fn distort_rows(&self, n: &[Row<f64>; 2], inside: &mut Row<f64>) -> ([Row<f64>; 2], [Row<f64>; 3]) {
-        let [a, b] = n;
-        let mut s = Row::filled(0.0);
-        for i in 0..TILE {
-            s.0[i] = a.0[i] * a.0[i] + b.0[i] * b.0[i];
-            // NaN is not in it either; infinity lies outside any disc but a pinhole's.
-            let within = s.0[i] <= self.max_radius2 && s.0[i] < f64::INFINITY;
-            inside.0[i] = if within { inside.0[i] } else { 0.0 };
-        }
-        let [g, dg] = self.radial_rows(&s);
-        let (mut out, mut jacobian) = ([Row::filled(0.0); 2], [Row::filled(0.0); 3]);
-        let [p1, p2] = match &self.model {
-            Model::Rational { p, .. } => *p,
-            _ => [0.0; 2],
-        };
-        for i in 0..TILE {
-            let (a, b, s, g, dg) = (a.0[i], b.0[i], s.0[i], g.0[i], dg.0[i]);
-            let ab = 2.0 * a * b;
-            out[0].0[i] = a * g + (p1 * ab + p2 * (s + 2.0 * a * a));
-            out[1].0[i] = b * g + (p1 * (s + 2.0 * b * b) + p2 * ab);
-            jacobian[0].0[i] = g + 2.0 * dg * a * a + (2.0 * p1 * b + 6.0 * p2 * a);
-            jacobian[1].0[i] = dg * ab + 2.0 * (p1 * a + p2 * b);
-            jacobian[2].0[i] = g + 2.0 * dg * b * b + (6.0 * p1 * b + 2.0 * p2 * a);
-        }
-        (out, jacobian)
+    pub(super) fn distort_wide<S: Simd>(
+        &self,
+        simd: S,
+        [a, b]: [Wide<S>; 2],
+        seen: Wide<S>,
+    ) -> (Wide<S>, [Wide<S>; 2], [Wide<S>; 3]) {
+        let (aa, ab, bb) = (a * a, a * b, b * b);
+        let s = aa + bb;
+        // Infinity lies outside any disc.
+        let seen = seen.where_at_most(s, Wide::splat(simd, self.max_radius2.min(f64::MAX)));
+        let [g, dg] = self.radial_wide(simd, s);
+        let two_dg = dg + dg;
+        let (out, jacobian) = ([a * g, b * g], [two_dg.mul_add(aa, g), two_dg * ab, two_dg.mul_add(bb, g)]);
+        let Model::Rational { p: [p1, p2], .. } = self.model else { return (seen, out, jacobian) };
+        let [p1, p2, three] = Wide::splats(simd, [p1, p2, 3.0]);
+        let (two_ab, p1a, p1b, p2a, p2b) = (ab + ab, p1 * a, p1 * b, p2 * a, p2 * b);
+        let x = p1.mul_add(two_ab, p2.mul_add(s + aa + aa, out[0]));
+        let y = p2.mul_add(two_ab, p1.mul_add(s + bb + bb, out[1]));
+        let (xx, xy, yy) = (three.mul_add(p2a, p1b), p1a + p2b, three.mul_add(p1b, p2a));
+        (seen, [x, y], [jacobian[0] + xx + xx, jacobian[1] + xy + xy, jacobian[2] + yy + yy])
     }
 
     /// The point inside the disc that [`Lens::distort`] maps to `distorted`, or `None` where there is none.
@@ -218,34 +220,21 @@ impl Lens {
 
     /// [`Self::radial`] of numbers side by side; a fisheye's one after the other.
     #[inline(always)]
-    fn radial_rows(&self, s: &Row<f64>) -> [Row<f64>; 2] {
-        let mut out = [Row::filled(1.0), Row::filled(0.0)];
+    fn radial_wide<S: Simd>(&self, simd: S, s: Wide<S>) -> [Wide<S>; 2] {
         match &self.model {
-            Model::Pinhole => {}
+            Model::Pinhole => Wide::splats(simd, [1.0, 0.0]),
             Model::Rational { n, d, has_denominator, .. } => {
-                for i in 0..TILE {
-                    let s = s.0[i];
-                    out[0].0[i] = 1.0 + s * (n[0] + s * (n[1] + s * n[2]));
-                    out[1].0[i] = n[0] + s * (2.0 * n[1] + s * 3.0 * n[2]);
+                let [num, d_num] = cubic(simd, n, s);
+                if !has_denominator {
+                    return [num, d_num];
                 }
-                if *has_denominator {
-                    for i in 0..TILE {
-                        let s = s.0[i];
-                        let inverse = 1.0 / (1.0 + s * (d[0] + s * (d[1] + s * d[2])));
-                        let d_den = d[0] + s * (2.0 * d[1] + s * 3.0 * d[2]);
-                        let g = out[0].0[i] * inverse;
-                        out[1].0[i] = (out[1].0[i] - g * d_den) * inverse;
-                        out[0].0[i] = g;
-                    }
-                }
+                let [den, d_den] = cubic(simd, d, s);
+                let inverse = Wide::splat(simd, 1.0) / den;
+                let g = num * inverse;
+                [g, (d_num - g * d_den) * inverse]
             }
-            Model::Fisheye(_) => {
-                for i in 0..TILE {
-                    (out[0].0[i], out[1].0[i]) = self.radial(s.0[i]);
-                }
-            }
+            Model::Fisheye(_) => s.each(|s| self.radial(s)),
         }
-        out
     }
 
     /// `g(s)` and `dg/ds`.

@@ -17,9 +17,10 @@
 
 use super::lens::Lens;
 use super::{Camera, Intrinsics};
-use crate::math::lanes::{Row, TILE};
+use crate::math::lanes::{Row, TILE, Wide, registers};
 use crate::math::se3;
 use nalgebra::{Matrix2x3, Matrix2x6, Matrix3, RowVector3, Vector2, Vector3, Vector6};
+use pulp::Simd;
 
 /// Points nearer to the plane of the camera than this, or behind it, have no projection; metres.
 pub const MIN_DEPTH: f64 = 1e-3;
@@ -46,6 +47,14 @@ pub struct ProjectedRows {
     pub derivative: [Row<f64>; 6],
     /// 1 where there is a projection; 0 behind the camera or beyond the lens model.
     pub seen: Row<f64>,
+}
+
+impl ProjectedRows {
+    /// Nothing is seen.
+    pub const NOTHING: Self = {
+        let zero = Row([0.0; TILE]);
+        Self { pixel: [zero; 2], derivative: [zero; 6], seen: zero }
+    };
 }
 
 /// A camera prepared for many projections: rotation as a matrix, limits of the lens model known. Allocates nothing.
@@ -142,39 +151,40 @@ impl Projector {
     ///
     /// Belongs inside [`pulp::WithSimd`].
     #[inline(always)]
-    pub fn project_rows(&self, point_in_world: &[Row<f64>; 3]) -> ProjectedRows {
+    pub fn project_rows<S: Simd>(&self, simd: S, point_in_world: &[Row<f64>; 3], out: &mut ProjectedRows) {
         let (r, t, k) = (&self.rotation, &self.translation, &self.intrinsics);
-        let [x, y, z] = point_in_world;
-        let (mut n, mut inverse_depth) = ([Row::filled(0.0); 2], Row::filled(0.0));
-        let mut seen = Row::filled(0.0);
-        for i in 0..TILE {
-            let (x, y, z) = (x.0[i], y.0[i], z.0[i]);
-            let depth = r.m31 * x + r.m32 * y + r.m33 * z + t.z;
-            let inverse = 1.0 / depth;
-            n[0].0[i] = (r.m11 * x + r.m12 * y + r.m13 * z + t.x) * inverse;
-            n[1].0[i] = (r.m21 * x + r.m22 * y + r.m23 * z + t.y) * inverse;
-            inverse_depth.0[i] = inverse;
-            seen.0[i] = if depth > MIN_DEPTH && depth < f64::INFINITY { 1.0 } else { 0.0 };
-        }
-        let (d, j) = self.lens.distort_rows(&n, &mut seen);
-        let (mut pixel, mut derivative) = ([Row::filled(0.0); 2], [Row::filled(0.0); 6]);
-        for i in 0..TILE {
-            pixel[0].0[i] = k.fx * d[0].0[i] + k.skew * d[1].0[i] + k.cx;
-            pixel[1].0[i] = k.fy * d[1].0[i] + k.cy;
-            let inverse = inverse_depth.0[i];
-            let (fx, fy, skew) = (k.fx * inverse, k.fy * inverse, k.skew * inverse);
+        // Row by row of the rotation, with the translation.
+        let [r00, r01, r02, t0] = Wide::splats(simd, [r.m11, r.m12, r.m13, t.x]);
+        let [r10, r11, r12, t1] = Wide::splats(simd, [r.m21, r.m22, r.m23, t.y]);
+        let [r20, r21, r22, t2] = Wide::splats(simd, [r.m31, r.m32, r.m33, t.z]);
+        let [fx, fy, skew, cx, cy] = Wide::splats(simd, [k.fx, k.fy, k.skew, k.cx, k.cy]);
+        let [one, nearest, farthest] = Wide::splats(simd, [1.0, MIN_DEPTH, f64::MAX]);
+        for l in 0..registers::<S>() {
+            let x = Wide::of(simd, &point_in_world[0], l);
+            let y = Wide::of(simd, &point_in_world[1], l);
+            let z = Wide::of(simd, &point_in_world[2], l);
+            let depth = r20.mul_add(x, r21.mul_add(y, r22.mul_add(z, t2)));
+            let inverse = one / depth;
+            let n0 = r00.mul_add(x, r01.mul_add(y, r02.mul_add(z, t0))) * inverse;
+            let n1 = r10.mul_add(x, r11.mul_add(y, r12.mul_add(z, t1))) * inverse;
+            let seen = one.where_greater(depth, nearest).where_at_most(depth, farthest);
+            let (seen, d, j) = self.lens.distort_wide(simd, [n0, n1], seen);
+            seen.to(&mut out.seen, l);
+            fx.mul_add(d[0], skew.mul_add(d[1], cx)).to(&mut out.pixel[0], l);
+            fy.mul_add(d[1], cy).to(&mut out.pixel[1], l);
             // A / z, by rows; times [1 0 −x/z; 0 1 −y/z].
-            let (a00, a01) = (fx * j[0].0[i] + skew * j[1].0[i], fx * j[1].0[i] + skew * j[2].0[i]);
-            let (a10, a11) = (fy * j[1].0[i], fy * j[2].0[i]);
-            let (a02, a12) = (-(a00 * n[0].0[i] + a01 * n[1].0[i]), -(a10 * n[0].0[i] + a11 * n[1].0[i]));
-            derivative[0].0[i] = a00 * r.m11 + a01 * r.m21 + a02 * r.m31;
-            derivative[1].0[i] = a00 * r.m12 + a01 * r.m22 + a02 * r.m32;
-            derivative[2].0[i] = a00 * r.m13 + a01 * r.m23 + a02 * r.m33;
-            derivative[3].0[i] = a10 * r.m11 + a11 * r.m21 + a12 * r.m31;
-            derivative[4].0[i] = a10 * r.m12 + a11 * r.m22 + a12 * r.m32;
-            derivative[5].0[i] = a10 * r.m13 + a11 * r.m23 + a12 * r.m33;
+            let (fx, fy, skew) = (fx * inverse, fy * inverse, skew * inverse);
+            let (a00, a01) = (fx.mul_add(j[0], skew * j[1]), fx.mul_add(j[1], skew * j[2]));
+            let (a10, a11) = (fy * j[1], fy * j[2]);
+            let (a02, a12) = (-a00.mul_add(n0, a01 * n1), -a10.mul_add(n0, a11 * n1));
+            let [u0, u1, u2, v0, v1, v2] = &mut out.derivative;
+            a00.mul_add(r00, a01.mul_add(r10, a02 * r20)).to(u0, l);
+            a00.mul_add(r01, a01.mul_add(r11, a02 * r21)).to(u1, l);
+            a00.mul_add(r02, a01.mul_add(r12, a02 * r22)).to(u2, l);
+            a10.mul_add(r00, a11.mul_add(r10, a12 * r20)).to(v0, l);
+            a10.mul_add(r01, a11.mul_add(r11, a12 * r21)).to(v1, l);
+            a10.mul_add(r02, a11.mul_add(r12, a12 * r22)).to(v2, l);
         }
-        ProjectedRows { pixel, derivative, seen }
     }
 
     /// The point in the camera, its pixel, and the pixel's derivative in the former.
@@ -265,6 +275,20 @@ mod tests {
         }
     }
 
+    /// [`Projector::project_rows`] as it is called.
+    fn in_widest_registers(projector: &Projector, points: &[Row<f64>; 3]) -> ProjectedRows {
+        struct Project<'a>(&'a Projector, &'a [Row<f64>; 3]);
+        impl pulp::WithSimd for Project<'_> {
+            type Output = ProjectedRows;
+            fn with_simd<S: Simd>(self, simd: S) -> ProjectedRows {
+                let mut out = ProjectedRows::NOTHING;
+                self.0.project_rows(simd, self.1, &mut out);
+                out
+            }
+        }
+        pulp::Arch::new().dispatch(Project(projector, points))
+    }
+
     fn lens_models() -> [Distortion; 6] {
         [
             Distortion::None,
@@ -340,7 +364,7 @@ mod tests {
             let world = |&(x, y, z): &(f64, f64, f64)| projector.rotation.tr_mul(&(Vector3::new(x, y, z) - projector.translation));
             let points: Vec<Vector3<f64>> = points.iter().map(world).collect();
             let rows = std::array::from_fn(|k| Row(std::array::from_fn(|i| points[i][k])));
-            let found = projector.project_rows(&rows);
+            let found = in_widest_registers(&projector, &rows);
             for (i, p) in points.iter().enumerate() {
                 let alone = projector.project_with_point_derivative(p);
                 prop_assert_eq!(found.seen.0[i], f64::from(u8::from(alone.is_some())), "{}", p);
@@ -368,7 +392,7 @@ mod tests {
             assert_eq!(camera.project(&p), None, "{p}");
             assert_eq!(camera.project_with_derivatives(&p), None, "{p}");
             let rows = [p.x, p.y, p.z].map(Row::filled);
-            assert_eq!(camera.projector().project_rows(&rows).seen, Row::filled(0.0), "{p}");
+            assert_eq!(in_widest_registers(&camera.projector(), &rows).seen, Row::filled(0.0), "{p}");
         }
         assert!(camera.project(&Vector3::new(0.5, 0.0, 1.0)).is_some());
     }

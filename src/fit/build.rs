@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::kinematics::Mechanism;
 use crate::quality::height_by_scale;
 use crate::residual::reprojection::Observation;
+use crate::residual::sightings::{Place, Sightings};
 use crate::session::{Session, Trial, ground_from_world, rig_in_ground};
 use crate::skeleton::{CoordinateId, MarkerId, Motion, Operation, ScaleGroups, Skeleton};
 use crate::solve::{Free, Hyperparameters, Priors, Problem, StaturePrior, TrialProblem};
@@ -123,34 +124,18 @@ pub(super) fn starting_smoothness(mechanism: &Mechanism, spacing: f64) -> Vec<f6
 
 fn trial_problem(trial: &Trial, slot_of: &[Option<u32>]) -> TrialProblem {
     let d = &trial.detections;
-    let mut order: Vec<(u32, usize)> = slot_of.iter().enumerate().filter_map(|(k, s)| s.map(|s| (s, k))).collect();
-    order.sort_unstable();
-    let mut observations = Vec::new();
-    let mut observation_start = Vec::with_capacity(d.frames + 1);
+    let places: Vec<Place> = slot_of.iter().enumerate().filter_map(|(k, s)| s.map(|s| (s, k as u16))).collect();
+    let mut sightings = Sightings::new(d.cameras, places.clone());
     for f in 0..d.frames {
-        observation_start.push(observations.len());
-        for &(slot, k) in &order {
+        sightings.begin_frame();
+        for &(slot, keypoint) in &places {
             for c in 0..d.cameras {
-                let [u, v, weight] = d.get(c, f, k);
-                if weight > 0.0 {
-                    observations.push(Observation {
-                        slot,
-                        camera: c as u16,
-                        keypoint: k as u16,
-                        pixel: [u, v],
-                        weight,
-                    });
-                }
+                let [u, v, weight] = d.get(c, f, keypoint.into());
+                sightings.push(&Observation { slot, camera: c as u16, keypoint, pixel: [u, v], weight });
             }
         }
     }
-    observation_start.push(observations.len());
-    TrialProblem {
-        times: (0..d.frames).map(|f| f as f64 / trial.rate_hz).collect(),
-        observations,
-        observation_start,
-        ..Default::default()
-    }
+    TrialProblem { times: (0..d.frames).map(|f| f as f64 / trial.rate_hz).collect(), sightings, ..Default::default() }
 }
 
 fn session_priors(

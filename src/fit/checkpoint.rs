@@ -57,7 +57,7 @@ pub(super) fn fingerprint(problem: &Problem, options: &NetworkOptions) -> String
     }
     for trial in &problem.trials {
         trial.times.iter().for_each(|t| hash.update(t.to_le_bytes()));
-        for o in &trial.observations {
+        for o in trial.sightings.iter() {
             hash.update([o.camera.to_le_bytes(), o.keypoint.to_le_bytes()].concat());
             [o.pixel[0], o.pixel[1], o.weight].iter().for_each(|x| hash.update(x.to_le_bytes()));
         }

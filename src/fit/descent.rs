@@ -189,7 +189,7 @@ fn taught(problem: &Problem, mlps: &[Mlp], start: &Parameters, at: Vec<f32>) -> 
 fn published_objective(problem: &mut Problem) {
     const HUBER_PX: f64 = 5.0;
     const OFFSETS: f64 = 100.0;
-    let observations = problem.trials.iter().flat_map(|t| &t.observations);
+    let observations = problem.trials.iter().flat_map(|t| t.sightings.iter());
     let count: f64 = observations.map(|o| o.weight).sum();
     problem.hyper.set_sigma(vec![1.0; problem.hyper.sigmas().len()]);
     problem.hyper.pixel_loss = RobustLoss::Huber { delta: HUBER_PX };

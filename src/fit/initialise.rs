@@ -9,6 +9,7 @@ use crate::kinematics::Frame;
 use crate::math::basis::Knots;
 use crate::math::median;
 use crate::residual::point::PointObservation;
+use crate::residual::reprojection::Observation;
 use crate::session::{Session, Trial, Unusable};
 use crate::skeleton::{Motion, Offsets};
 use crate::solve::{Parameters, Problem, SolveOptions, TrialProblem, solve};
@@ -166,7 +167,8 @@ pub(super) fn knots(frames: usize, rate_hz: f64, options: &FitOptions) -> Knots 
 fn points(trial: &TrialProblem, frame: usize, projectors: &[Projector]) -> Vec<PointObservation> {
     let lenient = TriangulationOptions { inlier_px: LENIENT_PX, ..TriangulationOptions::default() };
     let mut out = Vec::new();
-    for seen in trial.frame_observations(frame).chunk_by(|a, b| a.slot == b.slot) {
+    let observations: Vec<Observation> = trial.sightings.frame(frame).collect();
+    for seen in observations.chunk_by(|a, b| a.slot == b.slot) {
         let rays: Vec<(CameraId, [f64; 3])> =
             seen.iter().map(|o| (CameraId(o.camera as u32), [o.pixel[0], o.pixel[1], o.weight])).collect();
         if let Some(t) = triangulate(projectors, &rays, &lenient).filter(|t| t.angle > MIN_RAY_ANGLE) {

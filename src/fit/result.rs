@@ -201,7 +201,7 @@ fn seen_in_part(session: &Session, problem: &Problem) -> Vec<String> {
     let mut out = Vec::new();
     for (trial, problem) in session.trials.iter().zip(&problem.trials) {
         let frames = problem.times.len();
-        let unseen: Vec<usize> = (0..frames).filter(|&f| problem.frame_observations(f).is_empty()).collect();
+        let unseen: Vec<usize> = (0..frames).filter(|&f| problem.sightings.frame(f).next().is_none()).collect();
         if (frames - unseen.len()) as f64 >= WELL_SEEN * frames as f64 {
             continue;
         }
@@ -396,7 +396,7 @@ pub(super) fn camera_fits(problem: &Problem, parameters: &Parameters, u: Option<
                 rotation_sd_deg: sd.map(|s| s.0),
                 translation_sd_mm: sd.map(|s| s.1),
                 stale: rotation > STALE_DEG || moved > STALE_MM,
-                sees: problem.trials.iter().any(|t| t.observations.iter().any(|o| usize::from(o.camera) == c)),
+                sees: problem.trials.iter().any(|t| t.sightings.iter().any(|o| usize::from(o.camera) == c)),
             }
         })
         .collect()

@@ -257,7 +257,7 @@ fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parame
 
     // Pose and scales, with a noise level that lets everything in.
     update_noise(problem, &start, &evidence);
-    let observations: usize = problem.trials.iter().map(|t| t.observations.len()).sum();
+    let observations: usize = problem.trials.iter().map(|t| t.sightings.count()).sum();
     // A hundredth of a nat for each detection: noise levels that are not estimated yet are worth tens of times that.
     let rough = 1e-2 * observations as f64;
     let mut outcome = run.solve(problem, start, 3, rough, 1e-3);

@@ -184,6 +184,11 @@ impl Mechanism {
         }
     }
 
+    /// Scale groups of a body itself, each with the axes along which it scales.
+    pub(super) fn groups_within(&self, body: usize, mut each: impl FnMut(usize, &Vector3<f64>)) {
+        self.body_groups[body].iter().for_each(|s| each(s.group, &s.mask));
+    }
+
     /// Scale groups that may move the origin of a body, in ascending order.
     pub fn groups_moving(&self, body: usize) -> &[usize] {
         &self.groups_moving[body]

@@ -28,6 +28,8 @@ pub struct PoseGradient {
     pub offsets: Vec<Vector3<f64>>,
     /// Torque about the origin and force on each body.
     wrenches: Vec<Vector6<f64>>,
+    /// Sum over each body's markers of place and force, axis by axis of the body: what stretching it would feel.
+    stretches: Vec<Vector3<f64>>,
 }
 
 impl PoseGradient {
@@ -39,6 +41,7 @@ impl PoseGradient {
             scales: vec![0.0; mechanism.groups().groups.len()],
             offsets: vec![Vector3::zeros(); skeleton.markers.len()],
             wrenches: vec![Vector6::zeros(); skeleton.bodies.len()],
+            stretches: vec![Vector3::zeros(); skeleton.bodies.len()],
         }
     }
 
@@ -75,17 +78,18 @@ impl Mechanism {
         forces: impl IntoIterator<Item = (MarkerId, Vector3<f64>)>,
         gradient: &mut PoseGradient,
     ) {
-        let PoseGradient { dofs, scales, offsets, wrenches } = gradient;
+        let PoseGradient { dofs, scales, offsets, wrenches, stretches } = gradient;
         let skeleton = self.skeleton();
         dofs.fill(0.0);
         wrenches.fill(Vector6::zeros());
+        stretches.fill(Vector3::zeros());
         for (marker, force) in forces {
             let m = marker.index();
             let b = skeleton.markers[m].body.index();
             wrenches[b] += se3::wrench(&(frame.frame.markers[m] - origin), &force);
             let in_body = frame.frame.rotations[b].inverse_transform_vector(&force);
             offsets[m] += in_body;
-            self.marker_within_body_by_scale(marker, |g, d| scales[g] += d.dot(&in_body));
+            stretches[b] += skeleton.markers[m].location.component_mul(&in_body);
         }
         let groups = scales.len();
         for (b, own) in wrenches.iter().enumerate() {
@@ -93,6 +97,7 @@ impl Mechanism {
             for &g in self.groups_moving(b) {
                 scales[g] += frame.origin_by_scale[b * groups + g].dot(&force);
             }
+            self.groups_within(b, |g, mask| scales[g] += mask.dot(&stretches[b]));
         }
         // Children come after their parents: backwards, each body has all that is distal to it when its turn comes.
         for (b, body) in skeleton.bodies.iter().enumerate().rev() {

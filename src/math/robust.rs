@@ -4,7 +4,8 @@
 //! weight `w` is `½·w·ρ(s)` and its share of the normal equations is weighted with `w·ρ'(s)` (iteratively reweighted
 //! least squares: Holland & Welsch 1977; the gradient is exact). Its share of the Hessian is the curvature of [`RobustLoss::expand`].
 
-use super::lanes::{self, Row, TILE};
+use super::lanes::{self, Row, TILE, Wide};
+use pulp::Simd;
 use serde::{Deserialize, Serialize};
 
 /// The choice of loss.
@@ -95,21 +96,20 @@ impl RobustLoss {
         }
     }
 
-    /// [`RobustLoss::expand`] of numbers side by side: `[ρ, ρ', curvature]`. Logarithms are [`lanes::ln`]'s, so that the last digits may differ.
+    /// [`RobustLoss::expand`] of numbers side by side: `[ρ, ρ', curvature]`. Logarithms are [`lanes::ln_row`]'s, so that the last digits may differ.
     ///
     /// Belongs inside [`pulp::WithSimd`], as everything that is taken in there.
     #[inline(always)]
-    pub fn expand_rows<const DIM: usize>(self, s: &Row<f64>) -> [Row<f64>; 3] {
+    pub fn expand_rows<const DIM: usize, S: Simd>(self, simd: S, s: &Row<f64>, out: &mut [Row<f64>; 3]) {
         let dimensions = DIM as f64;
         let share = 2.0 / dimensions;
-        let mut out = [Row::filled(1.0); 3];
-        let [rho, slope, mean] = &mut out;
+        let [rho, slope, mean] = out;
         let curvature = |slope: f64, bend: f64| {
             let (sum, half) = (slope + bend, 0.5 * slope);
             if sum > half { sum } else { half }
         };
         match self {
-            Self::Gaussian => rho.0 = s.0,
+            Self::Gaussian => (*rho, *slope, *mean) = (*s, Row::filled(1.0), Row::filled(1.0)),
             Self::Huber { delta } => {
                 for i in 0..TILE {
                     let (s, root) = (s.0[i], s.0[i].sqrt());
@@ -120,28 +120,50 @@ impl RobustLoss {
                 }
             }
             Self::StudentT { dof } => {
+                let mut base = Row::filled(1.0);
+                for i in 0..TILE {
+                    base.0[i] += s.0[i] / dof;
+                }
+                let ln = lanes::ln_row(simd, &base);
                 for i in 0..TILE {
                     let s = s.0[i];
                     slope.0[i] = (dof + dimensions) / (dof + s);
-                    rho.0[i] = (dof + dimensions) * lanes::ln(1.0 + s / dof);
+                    rho.0[i] = (dof + dimensions) * ln.0[i];
                     mean.0[i] = curvature(slope.0[i], -share * s * slope.0[i] / (dof + s));
                 }
             }
             Self::Contaminated { dof, kappa } => {
-                let inlier = density_rows::<DIM>(s, dof);
-                let (scale, dof_and_dimensions) = (1.0 / (1.0 + kappa), dof + dimensions);
+                let power = 0.5 * (dof + dimensions);
+                let whole = power.fract() == 0.0 && power <= 16.0;
+                let [one, half, kappa, all] = Wide::splats(simd, [1.0, 0.5, kappa, 1.0 / (1.0 + kappa)]);
+                let [at_centre, per_dof, share] = Wide::splats(simd, [(dof + dimensions) / dof, 1.0 / dof, share]);
+                // The density relative to its peak is a power of 1/(1 + s/dof); `rho` and `mean` hold what is on its way.
+                let (density, bend) = (&mut *rho, &mut *mean);
                 for i in 0..TILE {
-                    let (s, inlier) = (s.0[i], inlier.0[i]);
-                    let all = inlier + kappa;
-                    let (of_t, membership) = (dof_and_dimensions / (dof + s), inlier / all);
-                    rho.0[i] = -2.0 * lanes::ln(all * scale);
-                    slope.0[i] = of_t * membership;
-                    let second = -slope.0[i] / (dof + s) - 0.5 * of_t * slope.0[i] * (1.0 - membership);
-                    mean.0[i] = curvature(slope.0[i], share * s * second);
+                    density.0[i] = 1.0 / (1.0 + s.0[i] * (1.0 / dof));
+                }
+                let root = *density;
+                if !whole {
+                    density.0.iter_mut().for_each(|x| *x = x.powf(power));
+                }
+                for l in 0..lanes::registers::<S>() {
+                    let root = Wide::of(simd, &root, l);
+                    let inlier = if whole { root.powi(power as u32) } else { Wide::of(simd, density, l) };
+                    let mixed = inlier + kappa;
+                    (mixed * all).to(density, l);
+                    let (of_t, membership) = (at_centre * root, inlier / mixed);
+                    let of_mixture = of_t * membership;
+                    of_mixture.to(slope, l);
+                    let second = -of_mixture * root.mul_add(per_dof, half * of_t * (one - membership));
+                    (share * Wide::of(simd, s, l) * second).to(bend, l);
+                }
+                let ln = lanes::ln_row(simd, density);
+                for i in 0..TILE {
+                    rho.0[i] = -2.0 * ln.0[i];
+                    mean.0[i] = curvature(slope.0[i], mean.0[i]);
                 }
             }
         }
-        out
     }
 }
 
@@ -150,31 +172,6 @@ impl RobustLoss {
 fn density<const DIM: usize>(s: f64, dof: f64) -> f64 {
     let (base, power) = (1.0 + s / dof, 0.5 * (dof + DIM as f64));
     if power.fract() == 0.0 && power <= 16.0 { base.powi(power as i32).recip() } else { base.powf(-power) }
-}
-
-#[inline(always)]
-fn density_rows<const DIM: usize>(s: &Row<f64>, dof: f64) -> Row<f64> {
-    let power = 0.5 * (dof + DIM as f64);
-    let mut out = Row::filled(1.0);
-    let mut base = Row::filled(1.0);
-    for i in 0..TILE {
-        base.0[i] += s.0[i] / dof;
-    }
-    if power.fract() == 0.0 && power <= 16.0 {
-        for _ in 0..power as usize {
-            for i in 0..TILE {
-                out.0[i] *= base.0[i];
-            }
-        }
-        for x in &mut out.0 {
-            *x = 1.0 / *x;
-        }
-    } else {
-        for i in 0..TILE {
-            out.0[i] = base.0[i].powf(-power);
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -200,6 +197,17 @@ mod tests {
         }
     }
 
+    struct Expand(RobustLoss, Row<f64>);
+
+    impl pulp::WithSimd for Expand {
+        type Output = [Row<f64>; 3];
+        fn with_simd<S: Simd>(self, simd: S) -> [Row<f64>; 3] {
+            let mut out = [Row::filled(0.0); 3];
+            self.0.expand_rows::<2, S>(simd, &self.1, &mut out);
+            out
+        }
+    }
+
     /// Roundings: of a handful of operations, and of the logarithm in units of 1.
     #[test]
     fn side_by_side_they_are_the_same() {
@@ -212,7 +220,7 @@ mod tests {
         ];
         let s = Row(std::array::from_fn(|i| [0.0, 1e-6, 0.3, 2.25, 9.0, 400.0, 1e6, 1e12][i % 8] * (1.0 + i as f64)));
         for loss in losses {
-            let rows = loss.expand_rows::<2>(&s);
+            let rows = pulp::Arch::new().dispatch(Expand(loss, s));
             for i in 0..TILE {
                 let (rho, slope, mean) = loss.expand::<2>(s.0[i]);
                 for (row, expected) in rows.iter().zip([rho, slope, mean]) {

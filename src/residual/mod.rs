@@ -9,6 +9,7 @@ pub mod gaussian;
 pub mod limit;
 pub mod point;
 pub mod reprojection;
+pub mod sightings;
 pub mod smoothness;
 pub mod views;
 

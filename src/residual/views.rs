@@ -2,26 +2,44 @@
 //! the speed of one after the other.
 
 use super::Curvature;
-use super::reprojection::{Observation, UNSEEN};
-use crate::camera::Projector;
-use crate::math::lanes::{Row, TILE};
+use super::reprojection::UNSEEN;
+use super::sightings::Sightings;
+use crate::camera::{ProjectedRows, Projector};
+use crate::math::lanes::{Row, TILE, Wide, registers};
 use crate::math::robust::RobustLoss;
 use nalgebra::{Matrix3, Vector3};
 use pulp::{Simd, WithSimd};
 
-/// Observations of a frame, with what they say of the markers' positions. Memory is kept from frame to frame.
-#[derive(Debug, Clone, Default)]
-pub struct Views {
-    cameras: Vec<OfCamera>,
-    /// Camera and place in it of each observation.
-    places: Vec<(u16, u32)>,
+/// What is seen in a frame, and by what it is judged.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// What cameras saw.
+    pub sightings: &'a Sightings,
+    /// When.
+    pub frame: usize,
+    /// Where the markers are, by slot; world, metres.
+    pub points: &'a [Vector3<f64>],
+    /// All cameras.
+    pub cameras: &'a [Projector],
+    /// `1/σ²` of the noise and its logarithm, 1/px²: by [`Sightings::by_place`].
+    pub precision: &'a [[Row<f64>; 2]],
+    /// Of a residual of two components.
+    pub loss: RobustLoss,
 }
 
+/// A frame's observations evaluated. Memory is kept from frame to frame.
 #[derive(Debug, Clone, Default)]
-struct OfCamera {
-    count: usize,
-    tiles: Vec<Tile>,
-    sums: Sums,
+pub struct Views {
+    tiles: usize,
+    /// By tile.
+    points: Vec<[Row<f64>; 3]>,
+    /// By tile.
+    on_way: Vec<OnWay>,
+    /// All cameras', by tile.
+    together: Vec<Seen>,
+    /// `[camera][tile]`; where that was not asked for, of the last camera.
+    each: Vec<Seen>,
+    sums: Vec<Sums>,
 }
 
 /// What the observations of one camera come to.
@@ -35,199 +53,260 @@ pub struct Sums {
     pub moment: Vector3<f64>,
 }
 
-/// As many observations of one camera as a row has places.
+/// As many observations as a row has places.
 #[derive(Debug, Clone)]
-struct Tile {
-    slot: [u32; TILE],
-    point: [Row<f64>; 3],
-    pixel: [Row<f64>; 2],
+struct Seen {
     weight: Row<f64>,
-    precision: Row<f64>,
-    log_precision: Row<f64>,
-    cost: Row<f64>,
     gradient: [Row<f64>; 3],
     /// 00, 01, 02, 11, 12, 22.
     information: [Row<f64>; 6],
 }
 
-impl Tile {
-    const EMPTY: Self = {
+impl Seen {
+    const NOTHING: Self = {
         let row = Row([0.0; TILE]);
-        Self {
-            slot: [0; TILE],
-            point: [row; 3],
-            pixel: [row; 2],
-            weight: row,
-            precision: row,
-            log_precision: row,
-            cost: row,
-            gradient: [row; 3],
-            information: [row; 6],
-        }
+        Self { weight: row, gradient: [row; 3], information: [row; 6] }
     };
 }
 
+/// Between the steps of an evaluation.
+#[derive(Debug, Clone)]
+struct OnWay {
+    any: bool,
+    projected: ProjectedRows,
+    /// Pixels.
+    error: [Row<f64>; 2],
+    /// ρ, its slope and its mean curvature.
+    loss: [Row<f64>; 3],
+}
+
+/// What is wanted beside the [`Sums`].
+#[derive(Clone, Copy)]
+enum Wanted {
+    Gradients,
+    /// And information; of each observation too.
+    Each(Curvature),
+}
+
 impl Views {
-    /// Forgets what was there.
-    pub fn clear(&mut self) {
-        self.places.clear();
-        self.cameras.iter_mut().for_each(|camera| (camera.count, camera.sums) = (0, Sums::default()));
+    /// What a frame's observations cost; knows [`Self::gradient`] and [`Self::sums`] afterwards.
+    pub fn evaluate(&mut self, scene: &Scene) -> f64 {
+        self.run(scene, Wanted::Gradients)
     }
 
-    /// One more observation of a marker at `point` (world, metres), with the noise's precision `1/σ²` and its logarithm.
-    pub fn push(&mut self, observation: &Observation, point: &Vector3<f64>, (precision, log_precision): (f64, f64)) {
-        let index = usize::from(observation.camera);
-        if index >= self.cameras.len() {
-            self.cameras.resize_with(index + 1, OfCamera::default);
-        }
-        let camera = &mut self.cameras[index];
-        let (tile, i) = (camera.count / TILE, camera.count % TILE);
-        if tile == camera.tiles.len() {
-            camera.tiles.push(Tile::EMPTY);
-        }
-        let to = &mut camera.tiles[tile];
-        to.slot[i] = observation.slot;
-        for k in 0..3 {
-            to.point[k].0[i] = point[k];
-        }
-        for k in 0..2 {
-            to.pixel[k].0[i] = observation.pixel[k];
-        }
-        to.weight.0[i] = observation.weight;
-        to.precision.0[i] = precision;
-        to.log_precision.0[i] = log_precision;
-        self.places.push((observation.camera, camera.count as u32));
-        camera.count += 1;
+    /// The same, with [`Self::information`] and [`Self::information_in`].
+    pub fn linearise(&mut self, scene: &Scene, curvature: Curvature) -> f64 {
+        self.run(scene, Wanted::Each(curvature))
     }
 
-    /// Evaluates all of them: cost and gradient, and with a `curvature` the information too.
-    pub fn evaluate(&mut self, cameras: &[Projector], loss: RobustLoss, curvature: Option<Curvature>) {
-        debug_assert!(self.cameras.len() <= cameras.len(), "observations of cameras that are not there");
-        pulp::Arch::new().dispatch(Evaluation { views: &mut self.cameras, cameras, loss, curvature });
-    }
-
-    /// What each camera's come to; of cameras that were heard of.
-    pub fn sums(&self) -> impl Iterator<Item = &Sums> {
-        self.cameras.iter().map(|camera| &camera.sums)
-    }
-
-    /// Adds each observation's gradient to its marker's, by slot.
-    pub fn add_gradients(&self, by_slot: &mut [Vector3<f64>]) {
-        for camera in &self.cameras {
-            for (tile, first) in camera.tiles.iter().zip((0..camera.count).step_by(TILE)) {
-                let [x, y, z] = &tile.gradient;
-                for i in 0..(camera.count - first).min(TILE) {
-                    by_slot[tile.slot[i] as usize] += Vector3::new(x.0[i], y.0[i], z.0[i]);
-                }
+    fn run(&mut self, scene: &Scene, wanted: Wanted) -> f64 {
+        let tiles = scene.sightings.tiles();
+        let seen = scene.sightings.rows(scene.frame).len();
+        self.tiles = tiles;
+        self.points.resize(tiles, [Row::filled(0.0); 3]);
+        let places = scene.sightings.places();
+        for (own, to) in places.chunks(TILE).zip(&mut self.points) {
+            // Beyond the last place anything that can be projected.
+            for (i, (slot, _)) in own.iter().chain(std::iter::repeat(&own[0])).take(TILE).enumerate() {
+                let p = &scene.points[*slot as usize];
+                (0..3).for_each(|k| to[k].0[i] = p[k]);
             }
         }
+        self.together.resize(tiles, Seen::NOTHING);
+        self.on_way.resize(tiles, OnWay::NOTHING);
+        let kept = if let Wanted::Each(_) = wanted { seen.max(tiles) } else { tiles };
+        if self.each.len() < kept {
+            self.each.resize(kept, Seen::NOTHING);
+        }
+        self.sums.clear();
+        self.sums.resize(scene.cameras.len(), Sums::default());
+        pulp::Arch::new().dispatch(Evaluation { scene, views: self, wanted });
+        self.sums.iter().map(|sums| sums.cost).sum()
     }
 
-    #[inline]
-    fn at(&self, index: usize) -> (&Tile, usize) {
-        let (camera, place) = self.places[index];
-        (&self.cameras[usize::from(camera)].tiles[place as usize / TILE], place as usize % TILE)
+    /// What each camera's come to.
+    pub fn sums(&self) -> &[Sums] {
+        &self.sums
     }
 
-    /// Cost of the observation that was the `index`-th to come, and its gradient; 0 where the marker has no projection.
+    /// Whether any camera saw what has a place among [`Sightings::places`].
     #[inline]
-    pub fn gradient(&self, index: usize) -> (f64, Vector3<f64>) {
-        let (tile, i) = self.at(index);
-        (tile.cost.0[i], Vector3::from_fn(|k, _| tile.gradient[k].0[i]))
+    pub fn is_seen(&self, place: usize) -> bool {
+        self.together[place / TILE].weight.0[place % TILE] > 0.0
     }
 
-    /// Its information; 0 where the marker has no projection.
+    /// The sum of all cameras' gradients in a place.
     #[inline]
-    pub fn information(&self, index: usize) -> Matrix3<f64> {
-        let (tile, i) = self.at(index);
-        let [a, b, c, d, e, f] = [0, 1, 2, 3, 4, 5].map(|k| tile.information[k].0[i]);
-        Matrix3::new(a, b, c, b, d, e, c, e, f)
+    pub fn gradient(&self, place: usize) -> Vector3<f64> {
+        let tile = &self.together[place / TILE];
+        Vector3::from_fn(|k, _| tile.gradient[k].0[place % TILE])
+    }
+
+    /// The sum of all cameras' information in a place.
+    #[inline]
+    pub fn information(&self, place: usize) -> Matrix3<f64> {
+        self.together[place / TILE].information(place % TILE)
+    }
+
+    /// What one camera says in a place, if it saw it; 0 where the marker has no projection.
+    #[inline]
+    pub fn information_in(&self, camera: usize, place: usize) -> Option<Matrix3<f64>> {
+        let tile = &self.each[camera * self.tiles + place / TILE];
+        (tile.weight.0[place % TILE] > 0.0).then(|| tile.information(place % TILE))
     }
 }
 
 /// What the processor's widest registers are chosen for.
 struct Evaluation<'a> {
-    views: &'a mut [OfCamera],
-    cameras: &'a [Projector],
-    loss: RobustLoss,
-    curvature: Option<Curvature>,
+    scene: &'a Scene<'a>,
+    views: &'a mut Views,
+    wanted: Wanted,
 }
 
 impl WithSimd for Evaluation<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for (views, camera) in self.views.iter_mut().zip(self.cameras) {
-            let tiles = views.count.div_ceil(TILE);
-            let mut sums = [Row::filled(0.0); 7];
-            for (t, tile) in views.tiles[..tiles].iter_mut().enumerate() {
-                tile.pad((views.count - t * TILE).min(TILE));
-                tile.evaluate(camera, self.loss, self.curvature);
-                tile.add_to(&mut sums);
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { scene, views: Views { tiles, points, on_way, together, each, sums }, wanted } = self;
+        together.iter_mut().for_each(|seen| seen.clear(wanted));
+        let sightings = scene.sightings.rows(scene.frame);
+        let tiles = *tiles;
+        for (c, (camera, to)) in scene.cameras.iter().zip(sums).enumerate() {
+            let Some(observed) = sightings.get(c * tiles..(c + 1) * tiles) else { break };
+            let own = match wanted {
+                Wanted::Gradients => &mut each[..tiles],
+                Wanted::Each(_) => &mut each[c * tiles..(c + 1) * tiles],
+            };
+            // Step by step, all tiles in each: one tile's numbers wait for each other for longer than it takes to compute them.
+            for (((seen, observed), point), on_way) in own.iter_mut().zip(observed).zip(&*points).zip(&mut *on_way) {
+                if let Wanted::Each(_) = wanted {
+                    seen.weight = observed[2];
+                }
+                on_way.any = observed[2].0.iter().any(|weight| *weight != 0.0);
+                if on_way.any {
+                    camera.project_rows(simd, point, &mut on_way.projected);
+                }
             }
-            let [cost, force @ .., mx, my, mz] = sums.map(|row| row.0.iter().sum::<f64>());
-            views.sums = Sums { cost, force: force.into(), moment: Vector3::new(mx, my, mz) };
+            let precision = &scene.precision[c * tiles..(c + 1) * tiles];
+            for ((observed, precision), on_way) in observed.iter().zip(precision).zip(&mut *on_way) {
+                if on_way.any {
+                    on_way.judge(simd, observed, &precision[0], scene.loss);
+                }
+            }
+            let mut rows = [Row::filled(0.0); 7];
+            for (t, (seen, on_way)) in own.iter_mut().zip(&*on_way).enumerate().filter(|(_, (_, on_way))| on_way.any) {
+                let (weight, precision) = (&observed[t][2], &precision[t]);
+                on_way.add_to(simd, weight, precision, &points[t], &mut rows, &mut together[t].gradient);
+                if let Wanted::Each(curvature) = wanted {
+                    seen.inform(on_way, precision, curvature);
+                    together[t].add(seen);
+                }
+            }
+            let mut sums = [0.0; 7];
+            for (sum, row) in sums.iter_mut().zip(&rows) {
+                *sum = row.0.iter().sum::<f64>();
+            }
+            let [cost, force @ .., mx, my, mz] = sums;
+            *to = Sums { cost, force: force.into(), moment: Vector3::new(mx, my, mz) };
         }
     }
 }
 
-impl Tile {
-    /// Fills the places from `count` on with what weighs nothing.
-    #[inline(always)]
-    fn pad(&mut self, count: usize) {
-        for i in count..TILE {
-            self.weight.0[i] = 0.0;
-            let rows = self.point.iter_mut().chain(&mut self.pixel);
-            rows.chain([&mut self.precision, &mut self.log_precision]).for_each(|row| row.0[i] = row.0[0]);
-        }
-    }
+impl OnWay {
+    const NOTHING: Self = {
+        let row = Row([0.0; TILE]);
+        Self { any: false, projected: ProjectedRows::NOTHING, error: [row; 2], loss: [row; 3] }
+    };
 
-    /// Adds cost, gradients and their moments, place by place.
+    /// Errors and the loss.
     #[inline(always)]
-    fn add_to(&self, sums: &mut [Row<f64>; 7]) {
-        let ([x, y, z], [gx, gy, gz]) = (&self.point, &self.gradient);
-        for i in 0..TILE {
-            sums[0].0[i] += self.cost.0[i];
-            sums[1].0[i] += gx.0[i];
-            sums[2].0[i] += gy.0[i];
-            sums[3].0[i] += gz.0[i];
-            sums[4].0[i] += y.0[i] * gz.0[i] - z.0[i] * gy.0[i];
-            sums[5].0[i] += z.0[i] * gx.0[i] - x.0[i] * gz.0[i];
-            sums[6].0[i] += x.0[i] * gy.0[i] - y.0[i] * gx.0[i];
-        }
-    }
-
-    #[inline(always)]
-    fn evaluate(&mut self, camera: &Projector, loss: RobustLoss, curvature: Option<Curvature>) {
-        let projected = camera.project_rows(&self.point);
-        let (d, seen) = (&projected.derivative, &projected.seen);
+    fn judge<S: Simd>(&mut self, simd: S, observed: &[Row<f64>; 3], precision: &Row<f64>, loss: RobustLoss) {
+        let (ProjectedRows { pixel, seen, .. }, e) = (&self.projected, &mut self.error);
         let mut squared = Row::filled(0.0);
-        let mut e = [Row::filled(0.0); 2];
         for i in 0..TILE {
-            e[0].0[i] = projected.pixel[0].0[i] - self.pixel[0].0[i];
-            e[1].0[i] = projected.pixel[1].0[i] - self.pixel[1].0[i];
-            let s = (e[0].0[i] * e[0].0[i] + e[1].0[i] * e[1].0[i]) * self.precision.0[i];
+            e[0].0[i] = pixel[0].0[i] - observed[0].0[i];
+            e[1].0[i] = pixel[1].0[i] - observed[1].0[i];
+            let s = (e[0].0[i] * e[0].0[i] + e[1].0[i] * e[1].0[i]) * precision.0[i];
             squared.0[i] = if seen.0[i] > 0.0 { s } else { UNSEEN * UNSEEN };
         }
-        let [rho, slope, mean] = loss.expand_rows::<2>(&squared);
-        for i in 0..TILE {
-            self.cost.0[i] = self.weight.0[i] * (0.5 * rho.0[i] - self.log_precision.0[i]);
-            let k = self.weight.0[i] * self.precision.0[i] * slope.0[i];
-            let (u, v) = (e[0].0[i] * k, e[1].0[i] * k);
-            for c in 0..3 {
-                let g = d[c].0[i] * u + d[3 + c].0[i] * v;
-                self.gradient[c].0[i] = if seen.0[i] > 0.0 { g } else { 0.0 };
-            }
+        loss.expand_rows::<2, S>(simd, &squared, &mut self.loss);
+    }
+
+    /// Adds cost, gradients and their moments to a camera's sums, place by place, and gradients to what all cameras say.
+    #[inline(always)]
+    fn add_to<S: Simd>(
+        &self,
+        simd: S,
+        weight: &Row<f64>,
+        [precision, log_precision]: &[Row<f64>; 2],
+        point: &[Row<f64>; 3],
+        sums: &mut [Row<f64>; 7],
+        together: &mut [Row<f64>; 3],
+    ) {
+        let Self { projected: ProjectedRows { derivative: d, seen, .. }, error: e, loss: [rho, slope, _], .. } = self;
+        let [half, nothing] = Wide::splats(simd, [0.5, 0.0]);
+        for l in 0..registers::<S>() {
+            let of = |row| Wide::of(simd, row, l);
+            let (weight, seen) = (of(weight), of(seen));
+            let k = weight * of(precision) * of(slope);
+            let (u, v) = (of(&e[0]) * k, of(&e[1]) * k);
+            // Where there is no projection, errors and derivatives may be anything.
+            let gx = of(&d[0]).mul_add(u, of(&d[3]) * v).where_greater(seen, nothing);
+            let gy = of(&d[1]).mul_add(u, of(&d[4]) * v).where_greater(seen, nothing);
+            let gz = of(&d[2]).mul_add(u, of(&d[5]) * v).where_greater(seen, nothing);
+            let (x, y, z) = (of(&point[0]), of(&point[1]), of(&point[2]));
+            let [cost, fx, fy, fz, mx, my, mz] = sums;
+            (weight * (half * of(rho) - of(log_precision))).add_to(cost, l);
+            gx.add_to(fx, l);
+            gy.add_to(fy, l);
+            gz.add_to(fz, l);
+            (y * gz - z * gy).add_to(mx, l);
+            (z * gx - x * gz).add_to(my, l);
+            (x * gy - y * gx).add_to(mz, l);
+            let [tx, ty, tz] = together;
+            gx.add_to(tx, l);
+            gy.add_to(ty, l);
+            gz.add_to(tz, l);
         }
-        let Some(curvature) = curvature else { return };
+    }
+}
+
+impl Seen {
+    #[inline]
+    fn information(&self, i: usize) -> Matrix3<f64> {
+        let [a, b, c, d, e, f] = [0, 1, 2, 3, 4, 5].map(|k| self.information[k].0[i]);
+        Matrix3::new(a, b, c, b, d, e, c, e, f)
+    }
+
+    #[inline(always)]
+    fn clear(&mut self, wanted: Wanted) {
+        (self.weight, self.gradient) = (Row::filled(0.0), [Row::filled(0.0); 3]);
+        if let Wanted::Each(_) = wanted {
+            self.information = [Row::filled(0.0); 6];
+        }
+    }
+
+    /// Information of each observation, whose weights are there.
+    #[inline(always)]
+    fn inform(&mut self, on_way: &OnWay, [precision, _]: &[Row<f64>; 2], curvature: Curvature) {
+        let OnWay { projected: ProjectedRows { derivative: d, seen, .. }, loss: [_, slope, mean], .. } = on_way;
         for i in 0..TILE {
-            let k = self.weight.0[i] * self.precision.0[i] * curvature.of(slope.0[i], mean.0[i]);
+            let k = self.weight.0[i] * precision.0[i] * curvature.of(slope.0[i], mean.0[i]);
             let [u, v] = [0, 3].map(|r| [d[r].0[i], d[r + 1].0[i], d[r + 2].0[i]]);
             for (to, (a, b)) in self.information.iter_mut().zip([(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]) {
                 let information = k * (u[a] * u[b] + v[a] * v[b]);
                 to.0[i] = if seen.0[i] > 0.0 { information } else { 0.0 };
             }
+        }
+    }
+
+    /// Adds weights and information.
+    #[inline(always)]
+    fn add(&mut self, other: &Self) {
+        (0..TILE).for_each(|i| self.weight.0[i] += other.weight.0[i]);
+        for (to, own) in self.information.iter_mut().zip(&other.information) {
+            (0..TILE).for_each(|i| to.0[i] += own.0[i]);
         }
     }
 }
@@ -236,7 +315,7 @@ impl Tile {
 mod tests {
     use super::*;
     use crate::camera::{Camera, Distortion, Intrinsics};
-    use crate::residual::reprojection;
+    use crate::residual::reprojection::{self, Observation};
     use nalgebra::{Isometry3, UnitQuaternion};
     use rand::{Rng, SeedableRng};
 
@@ -267,62 +346,77 @@ mod tests {
             .into_iter()
             .enumerate()
         {
-            views.clear();
-            let mut alone = Vec::new();
-            for slot in 0..70 - 40 * round as u32 {
-                let point =
-                    Vector3::from_fn(|_, _| rng.random_range(-1.0..1.0)) * if slot % 9 == 0 { 12.0 } else { 1.0 };
-                for camera in [2, 0] {
-                    let near = cameras[camera].project(&point).map_or([0.0; 2], Into::into);
-                    let observation = Observation {
-                        slot,
+            let slots = 70 - 40 * round;
+            let points: Vec<Vector3<f64>> = (0..slots)
+                .map(|slot| {
+                    Vector3::from_fn(|_, _| rng.random_range(-1.0..1.0)) * if slot % 9 == 0 { 12.0 } else { 1.0 }
+                })
+                .collect();
+            let precision: Vec<f64> = (0..3 * slots).map(|_| rng.random_range(0.05..0.3)).collect();
+            let keypoint = |slot: usize| (slots - 1 - slot) as u16;
+            let places = (0..slots).map(|slot| (slot as u32, keypoint(slot))).collect();
+            let mut sightings = Sightings::new(3, places);
+            sightings.begin_frame();
+            sightings.begin_frame();
+            for (slot, point) in points.iter().enumerate() {
+                // A whole row that one camera has nothing of, and single places.
+                for camera in [2, 0].into_iter().filter(|c| slot % 7 != 3 && (slot >= 16 || *c == 2)) {
+                    let near = cameras[camera].project(point).map_or([0.0; 2], Into::into);
+                    sightings.push(&Observation {
+                        slot: slot as u32,
                         camera: camera as u16,
-                        keypoint: 0,
+                        keypoint: keypoint(slot),
                         pixel: near.map(|x: f64| x + rng.random_range(-30.0..30.0)),
                         weight: rng.random_range(0.1..1.0),
-                    };
-                    let precision = rng.random_range(0.05..0.3);
-                    alone.push((observation, point, (precision, f64::ln(precision))));
+                    });
                 }
             }
-            alone.iter().for_each(|(o, p, precision)| views.push(o, p, *precision));
+            let of = |camera: usize, keypoint: usize| precision[camera * slots + keypoint];
+            let rows = sightings.by_place(|c, k| [of(c, k), of(c, k).ln()]);
+            let scene =
+                Scene { sightings: &sightings, frame: 1, points: &points, cameras: &cameras, precision: &rows, loss };
             let curvature = Curvature::Mean(0.7);
-            views.evaluate(&cameras, loss, Some(curvature));
-            let mut unseen = 0;
-            let (mut by_slot, mut sums) = (vec![Vector3::zeros(); 70], [Sums::default(); 3]);
-            views.add_gradients(&mut by_slot);
-            for (i, (o, p, precision)) in alone.iter().enumerate() {
-                let camera = &cameras[usize::from(o.camera)];
-                let (cost, gradient) = views.gradient(i);
-                let expected = reprojection::cost(o, camera, p, *precision, loss).0;
-                assert!((cost - expected).abs() < 1e-11 * (1.0 + expected.abs()), "{cost} {expected}");
-                let Some(m) = reprojection::linearise(o, camera, p, *precision, loss, curvature) else {
-                    assert!(gradient == Vector3::zeros() && views.information(i) == Matrix3::zeros());
+            assert_eq!(views.evaluate(&Scene { frame: 0, ..scene }), 0.0);
+            let cost = views.evaluate(&scene);
+            let alone: Vec<Vector3<f64>> = (0..slots).map(|place| views.gradient(place)).collect();
+            assert_eq!(views.linearise(&scene, curvature), cost);
+            let (mut unseen, mut sums) = (0, [Sums::default(); 3]);
+            let mut gradients = vec![(Vector3::zeros(), 0.0); slots];
+            let mut together = vec![Matrix3::zeros(); slots];
+            for o in sightings.frame(1) {
+                let (c, slot) = (usize::from(o.camera), o.slot as usize);
+                let (camera, p) = (&cameras[c], &points[slot]);
+                let precision = (of(c, o.keypoint.into()), of(c, o.keypoint.into()).ln());
+                sums[c].cost += reprojection::cost(&o, camera, p, precision, loss).0;
+                let information = views.information_in(c, slot).unwrap();
+                let Some(m) = reprojection::linearise(&o, camera, p, precision, loss, curvature) else {
+                    assert_eq!(information, Matrix3::zeros());
                     unseen += 1;
                     continue;
                 };
-                assert!(
-                    (gradient - m.gradient).norm() < 1e-10 * (1.0 + m.gradient.norm()),
-                    "{gradient} {}",
-                    m.gradient
-                );
-                let difference = (views.information(i) - m.information).norm();
+                sums[c].force += m.gradient;
+                sums[c].moment += p.cross(&m.gradient);
+                gradients[slot].0 += m.gradient;
+                gradients[slot].1 += m.gradient.norm();
+                together[slot] += m.information;
+                let difference = (information - m.information).norm();
                 assert!(difference < 1e-10 * (1.0 + m.information.norm()), "{difference}");
-                by_slot[o.slot as usize] -= gradient;
             }
-            for (i, (o, p, _)) in alone.iter().enumerate() {
-                let (to, (cost, gradient)) = (&mut sums[usize::from(o.camera)], views.gradient(i));
-                to.cost += cost;
-                to.force += gradient;
-                to.moment += p.cross(&gradient);
+            for slot in 0..slots {
+                assert_eq!(views.is_seen(slot), slot % 7 != 3, "{slot}");
+                let off = (views.gradient(slot) - gradients[slot].0).norm();
+                assert!(off < 1e-10 * (1.0 + gradients[slot].1), "{off}");
+                assert_eq!(views.gradient(slot), alone[slot]);
+                let off = (views.information(slot) - together[slot]).norm();
+                assert!(off < 1e-10 * (1.0 + together[slot].norm()), "{off}");
+                assert_eq!(views.information_in(1, slot), None);
             }
             // Sums of seventy numbers in another order.
-            for (found, expected) in views.sums().zip(&sums) {
+            for (found, expected) in views.sums().iter().zip(&sums) {
                 let size = expected.force.norm() + expected.moment.norm() + expected.cost.abs() + 1.0;
                 assert!((found.cost - expected.cost).abs() < 1e-11 * size);
                 assert!((found.force - expected.force).norm() + (found.moment - expected.moment).norm() < 1e-11 * size);
             }
-            assert!(by_slot.iter().all(|rest| rest.norm() < 1e-9));
             assert!(unseen > 0, "round {round}");
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn bend(problem: &Problem, here: &Parameters, ahead: &Parameters, beh
                     body.pose(i, f, room);
                 }
                 let [at, plus, minus] = rooms.each_ref().map(|room| &room.frame);
-                let pixels = trial.frame_observations(f).iter().map(|o| o.slot as usize);
+                let pixels = trial.sightings.frame(f).map(|o| o.slot as usize);
                 for slot in pixels.chain(trial.frame_points(f).iter().map(|o| o.slot as usize)) {
                     let m = problem.markers[slot].index();
                     let e = 0.5 * (plus.markers[m] + minus.markers[m]) - at.markers[m];

@@ -5,10 +5,10 @@ use super::problem::{BorderLayout, Free, Information, Parameters, Problem};
 use super::spatial::SpatialInformation;
 use crate::camera::Projector;
 use crate::kinematics::FrameDerivatives;
+use crate::math::lanes::Row;
 use crate::math::se3::wrench;
 use crate::residual::point::PointObservation;
-use crate::residual::reprojection::Observation;
-use crate::residual::views::Views;
+use crate::residual::views::{Scene, Views};
 use crate::residual::{Curvature, gaussian, limit, point};
 use crate::skeleton::{Offsets, Scales};
 use crate::trajectory::{LocalTrajectory, LocalWeights, Pose, Trajectory};
@@ -30,6 +30,8 @@ pub(super) struct Shared<'a> {
     /// Columns of the border that each degree of freedom has anything to do with: an elbow moves no marker of the foot.
     pub touched: Vec<Vec<Range<usize>>>,
     pub information: Information,
+    /// Of the noise, by trial: [`Scene::precision`].
+    pub precision: Vec<Vec<[Row<f64>; 2]>>,
 }
 
 impl<'a> Shared<'a> {
@@ -37,6 +39,7 @@ impl<'a> Shared<'a> {
         let paths = problem.mechanism.paths();
         let border = problem.border_of(free);
         let touched = touched(problem, &border, &paths);
+        let of_noise = problem.trials.iter().map(|t| t.sightings.by_place(|c, k| problem.hyper.precision(c, k)));
         Self {
             problem,
             parameters,
@@ -48,6 +51,7 @@ impl<'a> Shared<'a> {
             paths,
             touched,
             information,
+            precision: of_noise.collect(),
         }
     }
 
@@ -97,21 +101,18 @@ fn curvature(shared: &Shared) -> Curvature {
     }
 }
 
-/// Evaluates the observations of a frame, markers where they are (world, metres); with a `curvature`, information too.
-pub(super) fn look(
-    views: &mut Views,
-    observations: &[Observation],
+/// What is seen in a frame, for markers where they are (world, metres); `points` is room for those that are observed.
+pub(super) fn scene<'a>(
+    shared: &'a Shared,
+    (trial, frame): (usize, usize),
     markers: &[Vector3<f64>],
-    shared: &Shared,
-    curvature: Option<Curvature>,
-) {
-    let problem = shared.problem;
-    views.clear();
-    for o in observations {
-        let p = &markers[problem.markers[o.slot as usize].index()];
-        views.push(o, p, problem.hyper.precision(o.camera.into(), o.keypoint.into()));
-    }
-    views.evaluate(&shared.projectors, problem.hyper.pixel_loss, curvature);
+    points: &'a mut Vec<Vector3<f64>>,
+) -> Scene<'a> {
+    let Problem { markers: observed, trials, hyper, .. } = shared.problem;
+    points.clear();
+    points.extend(observed.iter().map(|m| markers[m.index()]));
+    let (sightings, precision) = (&trials[trial].sightings, &shared.precision[trial][..]);
+    Scene { sightings, frame, points, cameras: &shared.projectors, precision, loss: hyper.pixel_loss }
 }
 
 /// Buffers of one worker, and the result for one frame.
@@ -120,6 +121,8 @@ pub(super) struct FrameWork {
     pub weights: LocalWeights,
     pub kinematics: FrameDerivatives,
     views: Views,
+    /// By slot.
+    points: Vec<Vector3<f64>>,
     /// n×n, column-major, both triangles.
     pub hessian: Vec<f64>,
     /// n.
@@ -145,6 +148,7 @@ impl FrameWork {
             weights: problem.layout.weights(),
             kinematics: problem.mechanism.workspace(),
             views: Views::default(),
+            points: Vec::new(),
             hessian: vec![0.0; n * n],
             gradient: vec![0.0; n],
             cross: vec![0.0; n * shared.border.columns],
@@ -162,9 +166,9 @@ impl FrameWork {
     }
 
     /// Cost of a frame alone.
-    pub fn cost(&mut self, shared: &Shared, trial: usize, frame: usize) -> f64 {
+    pub fn cost(&mut self, shared: &Shared, index: usize, frame: usize) -> f64 {
         let problem = shared.problem;
-        self.kinematics(shared, trial, frame);
+        self.kinematics(shared, index, frame);
         let out = &mut self.kinematics.frame;
         crate::kinematics::forward(
             problem.mechanism.skeleton(),
@@ -174,11 +178,9 @@ impl FrameWork {
             &self.pose.rotors,
             out,
         );
-        let trial = &problem.trials[trial];
+        let trial = &problem.trials[index];
         let hyper = &problem.hyper;
-        let mut cost = 0.0;
-        look(&mut self.views, trial.frame_observations(frame), &out.markers, shared, None);
-        cost += self.views.sums().map(|sums| sums.cost).sum::<f64>();
+        let mut cost = self.views.evaluate(&scene(shared, (index, frame), &out.markers, &mut self.points));
         for o in trial.frame_points(frame) {
             let p = &out.markers[problem.markers[o.slot as usize].index()];
             cost += point::cost(o, p, hyper.point_sigma[o.slot as usize], hyper.point_loss);
@@ -222,24 +224,28 @@ impl FrameWork {
         self.body_scale.fill(Vector6::zeros());
         self.camera_body.fill(SpatialInformation::zeros());
 
-        // Marker by marker: the observations of a slot are next to each other.
-        let (mut observations, mut points) = (data.frame_observations(frame), data.frame_points(frame));
-        let curvature = curvature(shared);
-        look(&mut self.views, observations, &self.kinematics.frame.markers, shared, Some(curvature));
+        let scene = scene(shared, (trial, frame), &self.kinematics.frame.markers, &mut self.points);
         // The very sum of `cost`: a step is judged by either.
-        corner.cost += self.views.sums().map(|sums| sums.cost).sum::<f64>();
-        let mut first = 0;
+        corner.cost += self.views.linearise(&scene, curvature(shared));
+        for (camera, sums) in self.views.sums().iter().enumerate() {
+            let moment = sums.moment - shared.origin.cross(&sums.force);
+            let w = &mut corner.camera_gradient[camera];
+            (0..3).for_each(|k| (w[k], w[3 + k]) = (w[k] + moment[k], w[3 + k] + sums.force[k]));
+        }
+        // Marker by marker: the places of a slot are next to each other, and so are its points.
+        let (mut places, mut points) = (0..data.sightings.places().len(), data.frame_points(frame));
+        let slot_of = |place: usize| data.sightings.places()[place].0;
         loop {
-            let slot = match (observations.first(), points.first()) {
+            places.start += places.clone().take_while(|&p| !self.views.is_seen(p)).count();
+            let slot = match (places.clone().next(), points.first()) {
                 (None, None) => break,
-                (a, b) => a.map_or(u32::MAX, |o| o.slot).min(b.map_or(u32::MAX, |o| o.slot)),
+                (a, b) => a.map_or(u32::MAX, slot_of).min(b.map_or(u32::MAX, |o| o.slot)),
             };
             // A handful each: quicker counted than searched for.
-            let here = observations.iter().take_while(|o| o.slot == slot).count();
+            let here = places.start..places.start + places.clone().take_while(|&p| slot_of(p) == slot).count();
             let here_points = points.iter().take_while(|o| o.slot == slot).count();
-            self.marker(shared, slot as usize, (first, &observations[..here]), &points[..here_points], corner);
-            first += here;
-            observations = &observations[here..];
+            self.marker(shared, slot as usize, here.clone(), &points[..here_points], corner);
+            places.start = here.end;
             points = &points[here_points..];
         }
         self.bodies(shared, corner);
@@ -247,12 +253,12 @@ impl FrameWork {
         self.priors(shared, corner);
     }
 
-    /// Adds what was seen of one marker; `first` is the place of its observations among those of the frame.
+    /// Adds what was seen of one marker: at its places among the sightings, and points.
     fn marker(
         &mut self,
         shared: &Shared,
         slot: usize,
-        (first, observations): (usize, &[Observation]),
+        places: Range<usize>,
         points: &[PointObservation],
         corner: &mut Corner,
     ) {
@@ -267,15 +273,13 @@ impl FrameWork {
         let (point_loss, curvature) = (problem.hyper.point_loss, curvature(shared));
         let mut gradient = Vector3::zeros();
         let mut information = Matrix3::zeros();
-        for (i, o) in observations.iter().enumerate() {
-            let camera = o.camera as usize;
-            let ((_, force), its) = (self.views.gradient(first + i), self.views.information(first + i));
-            gradient += force;
-            information += its;
-            if border.cameras[camera].is_some() {
+        for place in places {
+            gradient += self.views.gradient(place);
+            information += self.views.information(place);
+            for (camera, _) in border.cameras.iter().enumerate().filter(|(_, c)| c.is_some()) {
+                let Some(its) = self.views.information_in(camera, place) else { continue };
                 let seen = SpatialInformation::of_point(&about, &its);
                 self.camera_body[camera * bodies + b] += seen;
-                corner.camera_gradient[camera] += wrench(&about, &force);
                 corner.camera_offset[camera * problem.markers.len() + slot] += seen.of_axes(rotation);
             }
         }

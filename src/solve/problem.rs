@@ -6,7 +6,7 @@ use crate::math::{basis::Knots, robust::RobustLoss, se3};
 use crate::residual::extrinsics::ExtrinsicsPrior;
 use crate::residual::gauge::GaugePrior;
 use crate::residual::point::PointObservation;
-use crate::residual::reprojection::Observation;
+use crate::residual::sightings::Sightings;
 use crate::residual::smoothness::spacing_share;
 use crate::skeleton::{MarkerId, Offsets, Scales};
 use crate::trajectory::{BSpline, Layout, Trajectory};
@@ -15,30 +15,20 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What a trial contributes: observations by frame, sorted by marker within a frame.
+/// What a trial contributes.
 #[derive(Debug, Clone, Default)]
 pub struct TrialProblem {
     /// Time of each frame, seconds.
     pub times: Vec<f64>,
-    /// Pixels.
-    pub observations: Vec<Observation>,
-    /// Observations of frame `f` are `start[f] .. start[f + 1]`.
-    pub observation_start: Vec<usize>,
-    /// Points in space.
+    /// Pixels; without a frame where there are none at all.
+    pub sightings: Sightings,
+    /// Points in space, sorted by marker within a frame.
     pub points: Vec<PointObservation>,
     /// Points of frame `f` are `start[f] .. start[f + 1]`; empty when there are none at all.
     pub point_start: Vec<usize>,
 }
 
 impl TrialProblem {
-    /// Detections of a frame.
-    pub fn frame_observations(&self, frame: usize) -> &[Observation] {
-        match self.observation_start.get(frame..frame + 2) {
-            Some(r) => &self.observations[r[0]..r[1]],
-            None => &[],
-        }
-    }
-
     /// Points of a frame.
     pub fn frame_points(&self, frame: usize) -> &[PointObservation] {
         match self.point_start.get(frame..frame + 2) {
@@ -105,7 +95,7 @@ pub struct Hyperparameters {
     /// Noise level per camera and keypoint, pixels: `[camera · keypoints + keypoint]`.
     sigma: Vec<f64>,
     /// `1/σ²`, 1/px², and `ln 1/σ²` of the same.
-    precision: Vec<(f64, f64)>,
+    precision: Vec<[f64; 2]>,
     /// Number of keypoints in the table above.
     pub keypoints: usize,
     /// Precision of third differences, per degree of freedom (the same for the three of a rotor).
@@ -151,12 +141,12 @@ impl Hyperparameters {
 
     /// Sets the noise levels.
     pub fn set_sigma(&mut self, sigma: Vec<f64>) {
-        self.precision = sigma.iter().map(|s| (1.0 / (s * s), -2.0 * s.ln())).collect();
+        self.precision = sigma.iter().map(|s| [1.0 / (s * s), -2.0 * s.ln()]).collect();
         self.sigma = sigma;
     }
 
     /// Precision of an observation and its logarithm, 1/px².
-    pub(super) fn precision(&self, camera: usize, keypoint: usize) -> (f64, f64) {
+    pub(super) fn precision(&self, camera: usize, keypoint: usize) -> [f64; 2] {
         self.precision[camera * self.keypoints + keypoint]
     }
 

@@ -54,8 +54,8 @@ impl Problem {
         let none =
             PixelResidual { frame: 0, camera: 0, keypoint: 0, weight: 0.0, error_px: Vector2::zeros(), depth: 0.0 };
         let of_trial = |(i, trial): (usize, &TrialProblem)| {
-            of_frames(&body, i, &trial.observation_start, none, |frame, f, out| {
-                for (o, out) in trial.frame_observations(f).iter().zip(out) {
+            of_frames(&body, i, trial.sightings.starts(), none, |frame, f, out| {
+                for (o, out) in trial.sightings.frame(f).zip(out) {
                     let p = &frame.markers[self.markers[o.slot as usize].index()];
                     let camera = &projectors[o.camera as usize];
                     let unseen = Vector2::new(1e4, 0.0);
@@ -77,8 +77,8 @@ impl Problem {
     pub fn seen_by(&self, parameters: &Parameters, camera: usize) -> Vec<(Vector3<f64>, Vector2<f64>, f64)> {
         let body = Body::new(self, parameters);
         let of_trial = |(i, trial): (usize, &TrialProblem)| {
-            of_frames(&body, i, &trial.observation_start, None, |frame, f, out| {
-                for (o, out) in trial.frame_observations(f).iter().zip(out) {
+            of_frames(&body, i, trial.sightings.starts(), None, |frame, f, out| {
+                for (o, out) in trial.sightings.frame(f).zip(out) {
                     let p = frame.markers[self.markers[o.slot as usize].index()];
                     *out = (usize::from(o.camera) == camera).then_some((p, Vector2::from(o.pixel), o.weight));
                 }

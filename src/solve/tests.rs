@@ -11,6 +11,7 @@ use crate::residual::extrinsics::ExtrinsicsPrior;
 use crate::residual::gauge::GaugePrior;
 use crate::residual::point::PointObservation;
 use crate::residual::reprojection::Observation;
+use crate::residual::sightings::Sightings;
 use crate::skeleton::*;
 use crate::trajectory::{BSpline, Layout, Trajectory};
 use nalgebra::{Isometry3, Rotation3, Unit, Vector3};
@@ -158,7 +159,11 @@ pub(super) fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
             pose.rotors = vec![so3::exp(&Vector3::new(0.1, turn, -0.2))];
             pose
         }));
-        trials.push(TrialProblem { times: (0..frames).map(|f| f as f64 / 50.0).collect(), ..Default::default() });
+        trials.push(TrialProblem {
+            times: (0..frames).map(|f| f as f64 / 50.0).collect(),
+            sightings: Sightings::new(3, (0..6).map(|slot| (u32::from(slot), slot)).collect()),
+            ..Default::default()
+        });
     }
     let parameters = Parameters {
         trajectories,
@@ -205,8 +210,8 @@ pub(super) fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
             let t = problem.trials[i].times[f];
             parameters.trajectories[i].pose(t, &mut pose);
             crate::kinematics::forward(mechanism.skeleton(), &scales, &offsets, &pose.q, &pose.rotors, &mut frame);
-            let (o, p) = (problem.trials[i].observations.len(), problem.trials[i].points.len());
-            problem.trials[i].observation_start.push(o);
+            let p = problem.trials[i].points.len();
+            problem.trials[i].sightings.begin_frame();
             problem.trials[i].point_start.push(p);
             for slot in 0..6u32 {
                 let p = frame.markers[problem.markers[slot as usize].index()];
@@ -217,7 +222,7 @@ pub(super) fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
                     let u = Projector::new(&problem.rig[c as usize]).project(&p).unwrap();
                     let pixel = [u.x + noise * rng.random_range(-1.0..1.0), u.y + noise * rng.random_range(-1.0..1.0)];
                     let weight = rng.random_range(0.3..1.0);
-                    problem.trials[i].observations.push(Observation {
+                    problem.trials[i].sightings.push(&Observation {
                         slot,
                         camera: c,
                         keypoint: slot as u16,
@@ -231,8 +236,7 @@ pub(super) fn problem(noise: f64, loss: RobustLoss) -> (Problem, Parameters) {
                 }
             }
         }
-        let (o, p) = (problem.trials[i].observations.len(), problem.trials[i].points.len());
-        problem.trials[i].observation_start.push(o);
+        let p = problem.trials[i].points.len();
         problem.trials[i].point_start.push(p);
     }
     (problem, parameters)
@@ -449,7 +453,7 @@ fn offsets_follow_the_bend_of_a_step() {
         for (i, trial) in problem.trials.iter().enumerate() {
             for f in 0..trial.times.len() {
                 all.iter().zip(&mut rooms).for_each(|(b, room)| b.pose(i, f, room));
-                let pixels = trial.frame_observations(f).iter().map(|o| o.slot as usize);
+                let pixels = trial.sightings.frame(f).map(|o| o.slot as usize);
                 for slot in pixels.chain(trial.frame_points(f).iter().map(|o| o.slot as usize)) {
                     let marker = problem.markers[slot];
                     let body = problem.mechanism.skeleton().markers[marker.index()].body.index();

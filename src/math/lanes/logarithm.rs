@@ -11,35 +11,67 @@
 //!
 //! Source: Muller 2016, *Elementary Functions*, §11.
 
-/// `ln x` for positive numbers that are neither subnormal nor infinite, within two units in the last place (beside 1 in the absolute sense of 10⁻¹⁶); anything for others.
+use super::{Row, TILE, Wide, registers};
+use pulp::Simd;
+
+/// `x = m·2ᵉ` as `(m, e)`, `m` in [√½, √2).
 #[inline(always)]
-pub fn ln(x: f64) -> f64 {
+fn split(x: f64) -> (f64, f64) {
     const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
     const BIAS: u64 = 1023;
     /// A number of this exponent counts in ones.
     const ONES: u64 = 0x4330_0000_0000_0000;
     const TWO_52: f64 = 4_503_599_627_370_496.0;
-    const LN_2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
     let bits = x.to_bits();
     // Counted from √½, the integer part of the exponent; with a bias, so that it is not negative.
     let exponent = bits.wrapping_sub(ROOT_HALF).wrapping_add(BIAS << 52) >> 52;
     let m = f64::from_bits(bits.wrapping_sub(exponent.wrapping_sub(BIAS) << 52));
-    let e = f64::from_bits(ONES | exponent) - (TWO_52 + BIAS as f64);
-    let f = (m - 1.0) / (m + 1.0);
-    let z = f * f;
-    let mut series = 1.0 / 21.0;
-    let mut k = 19.0;
-    while k > 1.0 {
-        series = series * z + 1.0 / k;
-        k -= 2.0;
+    (m, f64::from_bits(ONES | exponent) - (TWO_52 + BIAS as f64))
+}
+
+/// `ln x` in all places, for positive numbers that are neither subnormal nor infinite, within two units in the last place (beside 1 in the absolute sense of 10⁻¹⁶); anything for others.
+///
+/// Belongs inside [`pulp::WithSimd`].
+#[inline(always)]
+pub fn ln_row<S: Simd>(simd: S, x: &Row<f64>) -> Row<f64> {
+    const LN_2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
+    let (mut m, mut e) = (Row::filled(0.0), Row::filled(0.0));
+    for i in 0..TILE {
+        (m.0[i], e.0[i]) = split(x.0[i]);
     }
-    let two_f = 2.0 * f;
-    e * LN_2[0] + (two_f + (two_f * z * series + e * LN_2[1]))
+    let mut out = Row::filled(0.0);
+    let one = Wide::splat(simd, 1.0);
+    for l in 0..registers::<S>() {
+        let (m, e) = (Wide::of(simd, &m, l), Wide::of(simd, &e, l));
+        let f = (m - one) / (m + one);
+        let z = f * f;
+        let mut series = Wide::splat(simd, 1.0 / 21.0);
+        let mut k = 19.0;
+        while k > 1.0 {
+            series = series.mul_add(z, Wide::splat(simd, 1.0 / k));
+            k -= 2.0;
+        }
+        let two_f = f + f;
+        let small = (two_f * z).mul_add(series, e * Wide::splat(simd, LN_2[1]));
+        e.mul_add(Wide::splat(simd, LN_2[0]), two_f + small).to(&mut out, l);
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
-    use super::ln;
+    use super::*;
+
+    fn ln(x: f64) -> f64 {
+        struct Ln(f64);
+        impl pulp::WithSimd for Ln {
+            type Output = f64;
+            fn with_simd<S: Simd>(self, simd: S) -> f64 {
+                ln_row(simd, &Row::filled(self.0)).0[TILE - 1]
+            }
+        }
+        pulp::Arch::new().dispatch(Ln(x))
+    }
 
     /// Against the standard library, whose own error is below one unit in the last place (ulp); beside 1, where the result is small, the roundings of `f` count in units of 1.
     #[test]

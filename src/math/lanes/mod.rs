@@ -6,6 +6,7 @@
 
 mod logarithm;
 mod sine;
+mod wide;
 
 use nalgebra::Vector3;
 use pulp::Simd;
@@ -13,8 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
-pub use logarithm::ln;
+pub use logarithm::ln_row;
 pub use sine::{SIN_COS_LIMIT, sin_cos_rows};
+pub use wide::{Wide, registers};
 
 /// Frames in a row: the widest register's worth of `f32`, two of `f64`.
 pub const TILE: usize = 16;

@@ -10,7 +10,7 @@ use crate::residual::smoothness::spacing_share;
 use crate::residual::views::Views;
 use crate::residual::{Curvature, gaussian, limit, point};
 use crate::solve::corner::DenseCorner;
-use crate::solve::frame::{Shared, look};
+use crate::solve::frame::{Shared, scene};
 use crate::solve::linearise::shared_priors;
 use crate::solve::problem::{Information, Parameters, Problem};
 use crate::trajectory::Pose;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Frames of one piece of parallel work: fixed, so that nothing depends on threads.
-const PIECE: usize = 16;
+const PIECE: usize = 8;
 
 /// What an objective counts beside the observations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,21 +123,16 @@ impl Problem {
         for ((window, poses), to) in windows.iter().zip(poses).zip(&mut gradient.poses) {
             to.clear();
             to.resize(poses.len() * n, 0.0);
-            let pieces: Vec<(f64, Vec<f64>)> = to
-                .par_chunks_mut(PIECE * n)
-                .enumerate()
-                .map_init(
-                    || Work::new(&shared),
-                    |work, (i, to)| {
-                        work.clear();
-                        for (k, to) in to.chunks_exact_mut(n).enumerate() {
-                            let at = i * PIECE + k;
-                            work.frame(&shared, window.trial, window.frames.start + at, &poses[at], terms, to);
-                        }
-                        (work.cost, work.shared(&shared))
-                    },
-                )
-                .collect();
+            let piece = |work: &mut Work, (i, to): (usize, &mut [f64])| {
+                work.clear();
+                for (k, to) in to.chunks_exact_mut(n).enumerate() {
+                    let at = i * PIECE + k;
+                    work.frame(&shared, window.trial, window.frames.start + at, &poses[at], terms, to);
+                }
+                (work.cost, work.shared(&shared))
+            };
+            let pieces: Vec<(f64, Vec<f64>)> =
+                to.par_chunks_mut(PIECE * n).enumerate().map_init(|| Work::new(&shared), piece).collect();
             for (piece, of_shared) in pieces {
                 cost += piece;
                 gradient.shared.iter_mut().zip(of_shared).for_each(|(a, b)| *a += b);
@@ -170,6 +165,8 @@ struct Work {
     kinematics: FrameDerivatives,
     views: Views,
     /// By slot.
+    points: Vec<Vector3<f64>>,
+    /// By slot.
     forces: Vec<Vector3<f64>>,
     pulled: PoseGradient,
     cost: f64,
@@ -183,6 +180,7 @@ impl Work {
         Self {
             kinematics: mechanism.workspace(),
             views: Views::default(),
+            points: Vec::new(),
             forces: vec![Vector3::zeros(); shared.problem.markers.len()],
             pulled: PoseGradient::zeros(mechanism),
             cost: 0.0,
@@ -219,10 +217,11 @@ impl Work {
         mechanism.linearise_about(&shared.origin, &shared.scales, &shared.offsets, &pose.q, &pose.rotors, w);
         self.forces.fill(Vector3::zeros());
         let data = &problem.trials[trial];
-        look(&mut self.views, data.frame_observations(frame), &w.frame.markers, shared, None);
-        self.views.add_gradients(&mut self.forces);
-        for (sums, at) in self.views.sums().zip(&border.cameras) {
-            self.cost += sums.cost;
+        self.cost += self.views.evaluate(&scene(shared, (trial, frame), &w.frame.markers, &mut self.points));
+        for (place, &(slot, _)) in data.sightings.places().iter().enumerate() {
+            self.forces[slot as usize] += self.views.gradient(place);
+        }
+        for (sums, at) in self.views.sums().iter().zip(&border.cameras) {
             if let Some(first) = *at {
                 // Moving a camera by a twist is moving all it sees by the opposite.
                 let moment = sums.moment - shared.origin.cross(&sums.force);

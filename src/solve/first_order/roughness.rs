@@ -17,6 +17,9 @@ use nalgebra::{Matrix3, UnitQuaternion, Vector3};
 const MIDDLE: [f64; 7] = [1.0 / 36.0, -1.0 / 3.0, 25.0 / 12.0, -32.0 / 9.0, 25.0 / 12.0, -1.0 / 3.0, 1.0 / 36.0];
 const END: [f64; 3] = [1.0, -2.0, 1.0];
 
+/// Coordinates side by side.
+const TOGETHER: usize = 8;
+
 /// Calls `each` with the first step and the weights of every residual of `steps` steps.
 fn residuals(steps: usize, mut each: impl FnMut(usize, &[f64])) {
     for k in 1..steps.saturating_sub(1) {
@@ -32,18 +35,35 @@ pub(super) fn roughness(layout: &Layout, poses: &[Pose], precision: &[f64], grad
     let n = layout.dofs();
     let steps = poses.len().saturating_sub(1);
     let mut cost = 0.0;
-    let mut pull = vec![0.0; steps];
-    for (j, &c) in layout.coordinates[..layout.scalars()].iter().enumerate() {
-        let d: Vec<f64> = poses.windows(2).map(|p| p[1].q[c] - p[0].q[c]).collect();
-        pull.fill(0.0);
+    let scalars = &layout.coordinates[..layout.scalars()];
+    let (mut d, mut pull) = (vec![[0.0; TOGETHER]; steps], vec![[0.0; TOGETHER]; steps]);
+    for (first_dof, coordinates) in (0..).step_by(TOGETHER).zip(scalars.chunks(TOGETHER)) {
+        let mut weight = [0.0; TOGETHER];
+        weight[..coordinates.len()].copy_from_slice(&precision[first_dof..first_dof + coordinates.len()]);
+        for (d, p) in d.iter_mut().zip(poses.windows(2)) {
+            d.iter_mut().zip(coordinates).for_each(|(d, &c)| *d = p[1].q[c] - p[0].q[c]);
+        }
+        pull.fill([0.0; TOGETHER]);
         residuals(steps, |first, weights| {
-            let r: f64 = weights.iter().zip(&d[first..]).map(|(w, d)| w * d).sum();
-            cost += 0.5 * precision[j] * r * r;
-            pull[first..].iter_mut().zip(weights).for_each(|(p, w)| *p += precision[j] * r * w);
+            let mut r = [0.0; TOGETHER];
+            for (d, w) in d[first..].iter().zip(weights) {
+                (0..TOGETHER).for_each(|i| r[i] += w * d[i]);
+            }
+            for i in 0..TOGETHER {
+                let force = weight[i] * r[i];
+                cost += 0.5 * force * r[i];
+                r[i] = force;
+            }
+            for (pull, w) in pull[first..].iter_mut().zip(weights) {
+                (0..TOGETHER).for_each(|i| pull[i] += w * r[i]);
+            }
         });
-        for (k, p) in pull.iter().enumerate() {
-            gradient[(k + 1) * n + j] += p;
-            gradient[k * n + j] -= p;
+        for (k, pull) in pull.iter().enumerate() {
+            let at = k * n + first_dof;
+            for (i, p) in pull[..coordinates.len()].iter().enumerate() {
+                gradient[at + n + i] += p;
+                gradient[at + i] -= p;
+            }
         }
     }
     for (rotor, &at) in layout.rotors.iter().enumerate() {
