@@ -10,7 +10,7 @@
 //! back-substitution (Triggs et al. 2000, *Bundle adjustment*, §6). Cost is linear in K. The same factors give the blocks of the inverse
 //! inside the band (Takahashi, Fagan & Chin 1973), which are the posterior covariances.
 //!
-//! Everything is factored in place: of a long trial's border there is one copy. Work is cut into pieces of fixed
+//! A long band is eliminated from both ends at once. Everything is factored in place: of a long trial's border there is one copy. Work is cut into pieces of fixed
 //! size and every sum is taken in a fixed order, so that results do not depend on the number of threads.
 
 use super::banded::BlockBanded;
@@ -364,6 +364,11 @@ mod tests {
             (vec![4, 1, 3], 2, 0, 3),
             (vec![5], 3, 1, 0),
             (vec![3], 45, 3, 101),
+            // Long enough for two ends.
+            (vec![40], 5, 3, 7),
+            (vec![24, 9, 25], 4, 3, 60),
+            (vec![31], 3, 2, 0),
+            (vec![8], 3, 1, 1),
         ] {
             let (arrow, dense) = random(&trials, n, p, columns, 7);
             let rhs: Vec<f64> =
@@ -459,6 +464,12 @@ mod tests {
         let (mut arrow, _) = random(&[3, 4], 2, 1, 3, 1);
         *arrow.bands[1].matrix.at_mut(2, 2, 1, 1) = -1.0;
         assert_eq!(arrow.factor().unwrap_err(), NonPositivePivot { place: Part::Band(1), index: 5 });
+        for block in [3, 5, 9] {
+            let (mut arrow, _) = random(&[12], 2, 1, 3, 1);
+            *arrow.bands[0].matrix.at_mut(block, block, 1, 1) = -1.0;
+            let expected = NonPositivePivot { place: Part::Band(0), index: 2 * block + 1 };
+            assert_eq!(arrow.factor().unwrap_err(), expected);
+        }
         let (mut arrow, _) = random(&[3], 2, 1, 3, 1);
         arrow.corner[4] = -5.0;
         assert_eq!(arrow.factor().unwrap_err(), NonPositivePivot { place: Part::Border, index: 1 });
@@ -468,7 +479,7 @@ mod tests {
     fn same_bits_on_any_number_of_threads() {
         let solve = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let (arrow, _) = random(&[6, 5], 7, 3, 130, 3);
+            let (arrow, _) = random(&[6, 40, 5], 7, 3, 130, 3);
             pool.install(|| arrow.factor().unwrap().solve())
         };
         assert_eq!(solve(1), solve(4));

@@ -4,6 +4,10 @@ use super::dense;
 use super::zeroed;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
+use std::ops::Range;
+
+/// A band of fewer blocks than this times its half bandwidth is eliminated from one end.
+const SHORT: usize = 8;
 
 /// A symmetric block-banded matrix, lower triangle, stored by block columns: the panel of block column `j` is a
 /// column-major `(p+1)·n × n` matrix holding blocks `(j, j), (j+1, j), …, (j+p, j)`.
@@ -90,36 +94,109 @@ impl BlockBanded {
         self.bandwidth.min(self.blocks - 1 - j) * self.block
     }
 
-    /// Cholesky factorisation in place; on failure, the row at which it stopped.
+    /// Blocks that are eliminated last, where both ends meet: as many as couple them. Those before are eliminated from the first on, those behind from the last; a short band has no second
+    /// end.
+    fn middle(&self) -> Range<usize> {
+        let (k, p) = (self.blocks, self.bandwidth);
+        if p == 0 || k < SHORT * p {
+            return k..k;
+        }
+        let first = (k - p) / 2;
+        first..first + p
+    }
+
+    /// Rows of panel `j` below its diagonal block that its elimination concerns.
+    fn below_of(&self, j: usize, middle: &Range<usize>) -> usize {
+        if middle.contains(&j) { (middle.end - 1 - j) * self.block } else { self.below(j) }
+    }
+
+    /// Cholesky factorisation in place, from both ends at once (a twisted factorisation: Golub & Van Loan 2013, *Matrix computations*, §4.3, Demmel 1997, §5): a column of `L` for each block, its
+    /// rows below, or for blocks behind the middle those before: `Wᵢⱼ = Lᵢᵢ⁻¹·Aᵢⱼ` at `(i, j)`. On failure, the row at which it stopped.
     pub(super) fn factor(&mut self) -> Result<(), usize> {
-        let (n, p, len) = (self.block, self.bandwidth, self.panel_len());
+        let (n, p, len, blocks) = (self.block, self.bandwidth, self.panel_len(), self.blocks);
+        let middle = self.middle();
+        let (front, back) = self.data.split_at_mut(middle.start * len);
+        // What the front leaves for the middle; the back writes there itself.
+        let mut passed_on = vec![0.0; middle.len() * len];
+        let mut from_front = || -> Result<(), usize> {
+            let mut workspace = dense::CholeskyWorkspace::new(n);
+            for j in 0..middle.start {
+                let rows = p.min(blocks - 1 - j) * n;
+                let (head, tail) = front.split_at_mut((j + 1) * len);
+                eliminate(&mut head[j * len..], (n, rows), &mut workspace).map_err(|row| j * n + row)?;
+                let below = MatRef::from_column_major_slice(&head[j * len..], (p + 1) * n, n).subrows(n, rows);
+                for d in 1..=rows / n {
+                    let target = match (j + d).checked_sub(middle.start) {
+                        Some(beyond) => &mut passed_on[beyond * len..(beyond + 1) * len],
+                        None => &mut tail[(d - 1) * len..d * len],
+                    };
+                    subtract_own(target, below.subrows((d - 1) * n, rows - (d - 1) * n), n);
+                }
+            }
+            Ok(())
+        };
+        let from_back = || -> Result<(), usize> {
+            let mut workspace = dense::CholeskyWorkspace::new(n);
+            let mut row = faer::Mat::<f64>::zeros(n, p * n);
+            for i in (middle.end..blocks).rev() {
+                let (head, tail) = back.split_at_mut((i - middle.start) * len);
+                let mut diagonal =
+                    MatMut::from_column_major_slice_mut(&mut tail[..len], (p + 1) * n, n).subrows_mut(0, n);
+                dense::cholesky(diagonal.as_mut(), &mut workspace).map_err(|row| i * n + row)?;
+                let first = (i - p - middle.start) * len;
+                for (k, panel) in head[first..].chunks_exact(len).enumerate() {
+                    let block = MatRef::from_column_major_slice(panel, (p + 1) * n, n).subrows((p - k) * n, n);
+                    row.as_mut().subcols_mut(k * n, n).copy_from(block);
+                }
+                dense::solve_lower(diagonal.as_ref(), row.as_mut());
+                for (k, panel) in head[first..].chunks_exact_mut(len).enumerate() {
+                    let (left, own) = (row.as_ref().subcols(k * n, (p - k) * n), row.as_ref().subcols(k * n, n));
+                    let panel = MatMut::from_column_major_slice_mut(panel, (p + 1) * n, n);
+                    let (above, below) = panel.split_at_row_mut((p - k) * n);
+                    below.subrows_mut(0, n).copy_from(own);
+                    dense::subtract_product(above, left.transpose(), own);
+                }
+            }
+            Ok(())
+        };
+        let (front_done, back_done) =
+            if middle.is_empty() { (from_front(), Ok(())) } else { rayon::join(from_front, from_back) };
+        front_done.and(back_done)?;
         let mut workspace = dense::CholeskyWorkspace::new(n);
-        for j in 0..self.blocks {
-            let rows = self.below(j);
+        self.data[middle.start * len..].iter_mut().zip(&passed_on).for_each(|(a, b)| *a += b);
+        for j in middle.clone() {
+            let rows = self.below_of(j, &middle);
             let (head, tail) = self.data.split_at_mut((j + 1) * len);
-            let panel = MatMut::from_column_major_slice_mut(&mut head[j * len..], (p + 1) * n, n);
-            let (mut diagonal, below) = panel.split_at_row_mut(n);
-            let mut below = below.subrows_mut(0, rows);
-            dense::cholesky(diagonal.as_mut(), &mut workspace).map_err(|row| j * n + row)?;
-            // L_ij = A_ij·L_jj⁻ᵀ, that is L_jj·L_ijᵀ = A_ijᵀ.
-            dense::solve_lower(diagonal.as_ref(), below.as_mut().transpose_mut());
-            let below = below.as_ref();
+            eliminate(&mut head[j * len..], (n, rows), &mut workspace).map_err(|row| j * n + row)?;
+            let below = MatRef::from_column_major_slice(&head[j * len..], (p + 1) * n, n).subrows(n, rows);
             for d in 1..=rows / n {
-                let target = &mut tail[(d - 1) * len..d * len];
-                let target = MatMut::from_column_major_slice_mut(target, (p + 1) * n, n);
-                let left = below.subrows((d - 1) * n, rows - (d - 1) * n);
-                let right = below.subrows((d - 1) * n, n);
-                dense::subtract_product(target.subrows_mut(0, left.nrows()), left, right.transpose());
+                subtract_own(&mut tail[(d - 1) * len..d * len], below.subrows((d - 1) * n, rows - (d - 1) * n), n);
             }
         }
         Ok(())
     }
 
+    /// `Wᵢⱼ` of a block behind the middle, side by side.
+    fn row_of(&self, i: usize, mut row: MatMut<'_, f64>) {
+        let (n, p) = (self.block, self.bandwidth);
+        for k in 0..p {
+            row.as_mut().subcols_mut(k * n, n).copy_from(self.panel(i - p + k).subrows((p - k) * n, n));
+        }
+    }
+
     /// `x ← L⁻¹·x` for a factored matrix.
     pub(super) fn solve_lower(&self, mut x: MatMut<'_, f64>) {
-        let n = self.block;
-        for j in 0..self.blocks {
-            let rows = self.below(j);
+        let (n, p, middle) = (self.block, self.bandwidth, self.middle());
+        let mut w = faer::Mat::<f64>::zeros(n, p * n);
+        for i in (middle.end..self.blocks).rev() {
+            self.row_of(i, w.as_mut());
+            let (before, rest) = x.as_mut().split_at_row_mut(i * n);
+            let mut here = rest.subrows_mut(0, n);
+            dense::solve_lower(self.panel(i).subrows(0, n), here.as_mut());
+            dense::subtract_product(before.subrows_mut((i - p) * n, p * n), w.as_ref().transpose(), here.as_ref());
+        }
+        for j in 0..middle.end {
+            let rows = self.below_of(j, &middle);
             let panel = self.panel(j);
             let (_, rest) = x.as_mut().split_at_row_mut(j * n);
             let (mut here, rest) = rest.split_at_row_mut(n);
@@ -132,9 +209,9 @@ impl BlockBanded {
 
     /// `x ← L⁻ᵀ·x` for a factored matrix.
     pub(super) fn solve_upper(&self, mut x: MatMut<'_, f64>) {
-        let n = self.block;
-        for j in (0..self.blocks).rev() {
-            let rows = self.below(j);
+        let (n, p, middle) = (self.block, self.bandwidth, self.middle());
+        for j in (0..middle.end).rev() {
+            let rows = self.below_of(j, &middle);
             let panel = self.panel(j);
             let (_, rest) = x.as_mut().split_at_row_mut(j * n);
             let (mut here, rest) = rest.split_at_row_mut(n);
@@ -144,60 +221,161 @@ impl BlockBanded {
             }
             dense::solve_upper(panel.subrows(0, n).transpose(), here);
         }
+        let mut w = faer::Mat::<f64>::zeros(n, p * n);
+        for i in middle.end..self.blocks {
+            self.row_of(i, w.as_mut());
+            let (before, rest) = x.as_mut().split_at_row_mut(i * n);
+            let mut here = rest.subrows_mut(0, n);
+            dense::subtract_product(here.as_mut(), w.as_ref(), before.as_ref().subrows((i - p) * n, p * n));
+            dense::solve_upper(self.panel(i).subrows(0, n).transpose(), here);
+        }
     }
 
     /// The blocks of the inverse inside the band, from the factor. Blocks on the diagonal are full (both triangles).
     pub(super) fn selected_inverse(&self) -> BlockBanded {
-        let (n, p) = (self.block, self.bandwidth);
+        let (n, p, len) = (self.block, self.bandwidth, self.panel_len());
+        let middle = self.middle();
         let mut z = BlockBanded::zeros(n, self.blocks, p);
-        let mut window = faer::Mat::<f64>::zeros(p * n, p * n);
-        let mut g = faer::Mat::<f64>::zeros(p * n, n);
-        for j in (0..self.blocks).rev() {
-            let rows = self.below(j);
-            let panel = self.panel(j);
-            let l = panel.subrows(0, n);
-            // Z_jj = L_jj⁻ᵀ L_jj⁻¹ to begin with.
-            let mut inverse = faer::Mat::<f64>::identity(n, n);
-            dense::solve_lower(l, inverse.as_mut());
-            dense::solve_upper(l.transpose(), inverse.as_mut());
-            if rows > 0 {
-                // G = L_below·L_jj⁻¹, and the square of Z that the band of the blocks below covers.
-                let mut g = g.as_mut().subrows_mut(0, rows);
-                g.copy_from(panel.subrows(n, rows));
-                dense::solve_upper(l.transpose(), g.as_mut().transpose_mut());
-                let mut window = window.as_mut().submatrix_mut(0, 0, rows, rows);
-                for c in 0..rows / n {
-                    let source = z.panel(j + 1 + c);
-                    for r in c..rows / n {
-                        let block = source.subrows((r - c) * n, n);
-                        window.as_mut().submatrix_mut(r * n, c * n, n, n).copy_from(block);
-                        if r > c {
-                            window.as_mut().submatrix_mut(c * n, r * n, n, n).copy_from(block.transpose());
-                        }
+        let mut work = InverseWork::new(n, p);
+        for j in middle.clone().rev() {
+            let (head, tail) = z.data.split_at_mut((j + 1) * len);
+            work.column(&self.panel(j), self.below_of(j, &middle), &mut head[j * len..], |c| &tail[c * len..]);
+        }
+        let (front, back) = z.data.split_at_mut(middle.start * len);
+        let of_middle = back[..middle.len() * len].to_vec();
+        let mut from_front = || {
+            let mut work = InverseWork::new(n, p);
+            for j in (0..middle.start).rev() {
+                let (head, tail) = front.split_at_mut((j + 1) * len);
+                work.column(&self.panel(j), self.below(j), &mut head[j * len..], |c| {
+                    match (j + 1 + c).checked_sub(middle.start) {
+                        Some(beyond) => &of_middle[beyond * len..],
+                        None => &tail[c * len..],
                     }
-                }
-                let len = z.panel_len();
-                let target = &mut z.data[j * len..(j + 1) * len];
-                let target = MatMut::from_column_major_slice_mut(target, (p + 1) * n, n);
-                let (mut top, below) = target.split_at_row_mut(n);
-                let mut below = below.subrows_mut(0, rows);
-                dense::negative_product(below.as_mut(), window.as_ref(), g.as_ref());
-                top.copy_from(&inverse);
-                dense::subtract_product(top.as_mut(), g.as_ref().transpose(), below.as_ref());
-                // Like every Riccati recursion this one has an unstable antisymmetric mode, which rounding feeds.
-                for c in 0..n {
-                    for r in 0..c {
-                        let mean = 0.5 * (top[(r, c)] + top[(c, r)]);
-                        top[(r, c)] = mean;
-                        top[(c, r)] = mean;
-                    }
-                }
-            } else {
-                let len = z.panel_len();
-                let target = &mut z.data[j * len..(j + 1) * len];
-                MatMut::from_column_major_slice_mut(target, (p + 1) * n, n).subrows_mut(0, n).copy_from(&inverse);
+                });
             }
+        };
+        let from_back = || {
+            let mut work = InverseWork::new(n, p);
+            let mut g = faer::Mat::<f64>::zeros(n, p * n);
+            let mut row = faer::Mat::<f64>::zeros(n, p * n);
+            for i in middle.end..self.blocks {
+                let l = self.panel(i).subrows(0, n);
+                // G = Lᵢᵢ⁻ᵀ·Wᵢ; Zᵢ. = −G·Z, Zᵢᵢ = Lᵢᵢ⁻ᵀ·Lᵢᵢ⁻¹ − Zᵢ.·Gᵀ.
+                self.row_of(i, g.as_mut());
+                dense::solve_upper(l.transpose(), g.as_mut());
+                let (head, tail) = back.split_at_mut((i - middle.start) * len);
+                let first = (i - p - middle.start) * len;
+                work.square(p * n, |c| &head[first + c * len..]);
+                dense::negative_product(row.as_mut(), g.as_ref(), work.window.as_ref());
+                for (k, panel) in head[first..].chunks_exact_mut(len).enumerate() {
+                    let panel = MatMut::from_column_major_slice_mut(panel, (p + 1) * n, n);
+                    panel.subrows_mut((p - k) * n, n).copy_from(row.as_ref().subcols(k * n, n));
+                }
+                let own = MatMut::from_column_major_slice_mut(&mut tail[..len], (p + 1) * n, n).subrows_mut(0, n);
+                diagonal_of_inverse(l, own, row.as_ref(), g.as_ref().transpose());
+            }
+        };
+        if middle.is_empty() {
+            from_front();
+        } else {
+            rayon::join(from_front, from_back);
         }
         z
+    }
+}
+
+/// The diagonal block of a panel factored, and of the blocks below it `rows` rows made those of `L`: `Lᵢⱼ = Aᵢⱼ·Lⱼⱼ⁻ᵀ`. On failure, the row in the block.
+fn eliminate(
+    panel: &mut [f64],
+    (n, rows): (usize, usize),
+    workspace: &mut dense::CholeskyWorkspace,
+) -> Result<(), usize> {
+    let stored = panel.len() / n;
+    let (mut diagonal, below) = MatMut::from_column_major_slice_mut(panel, stored, n).split_at_row_mut(n);
+    dense::cholesky(diagonal.as_mut(), workspace)?;
+    dense::solve_lower(diagonal.as_ref(), below.subrows_mut(0, rows).transpose_mut());
+    Ok(())
+}
+
+/// `below·ownᵀ` taken from the first rows of a panel; `own` are the first `n` rows of `below`.
+fn subtract_own(panel: &mut [f64], below: MatRef<'_, f64>, n: usize) {
+    let stored = panel.len() / n;
+    let target = MatMut::from_column_major_slice_mut(panel, stored, n).subrows_mut(0, below.nrows());
+    dense::subtract_product(target, below, below.subrows(0, n).transpose());
+}
+
+/// Buffers of a pass over an inverse.
+struct InverseWork {
+    n: usize,
+    p: usize,
+    /// The square of the inverse that the band of a block covers.
+    window: faer::Mat<f64>,
+    g: faer::Mat<f64>,
+}
+
+impl InverseWork {
+    fn new(n: usize, p: usize) -> Self {
+        Self { n, p, window: faer::Mat::zeros(p * n, p * n), g: faer::Mat::zeros(p * n, n) }
+    }
+
+    /// Fills the window's first `rows` rows from panels of the inverse, one after the other from its first on.
+    fn square<'a>(&mut self, rows: usize, panel_of: impl Fn(usize) -> &'a [f64]) {
+        let (n, stored) = (self.n, (self.p + 1) * self.n);
+        for c in 0..rows / n {
+            let source = MatRef::from_column_major_slice(&panel_of(c)[..stored * n], stored, n);
+            for r in c..rows / n {
+                let block = source.subrows((r - c) * n, n);
+                self.window.as_mut().submatrix_mut(r * n, c * n, n, n).copy_from(block);
+                if r > c {
+                    self.window.as_mut().submatrix_mut(c * n, r * n, n, n).copy_from(block.transpose());
+                }
+            }
+        }
+    }
+
+    /// A panel of the inverse from that of the factor, whose `rows` rows below the diagonal count, and the panels after it.
+    fn column<'a>(
+        &mut self,
+        factor: &MatRef<'_, f64>,
+        rows: usize,
+        out: &mut [f64],
+        after: impl Fn(usize) -> &'a [f64],
+    ) {
+        let n = self.n;
+        let l = factor.subrows(0, n);
+        self.square(rows, after);
+        // G = L_below·L_jj⁻¹; Z_below = −Z·G, Z_jj = L_jj⁻ᵀ·L_jj⁻¹ − Gᵀ·Z_below.
+        let mut own = self.g.as_mut().subrows_mut(0, rows);
+        own.copy_from(factor.subrows(n, rows));
+        dense::solve_upper(l.transpose(), own.as_mut().transpose_mut());
+        let stored = out.len() / n;
+        let (top, below) = MatMut::from_column_major_slice_mut(out, stored, n).split_at_row_mut(n);
+        let mut below = below.subrows_mut(0, rows);
+        if rows > 0 {
+            dense::negative_product(below.as_mut(), self.window.as_ref().submatrix(0, 0, rows, rows), own.as_ref());
+        }
+        diagonal_of_inverse(l, top, own.as_ref().transpose(), below.as_ref());
+    }
+}
+
+/// `L⁻ᵀ·L⁻¹ − a·b`, symmetric as it is but for rounding.
+fn diagonal_of_inverse(l: MatRef<'_, f64>, mut out: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
+    let n = l.nrows();
+    let mut inverse = faer::Mat::<f64>::identity(n, n);
+    dense::solve_lower(l, inverse.as_mut());
+    dense::solve_upper(l.transpose(), inverse.as_mut());
+    out.copy_from(&inverse);
+    if a.ncols() == 0 {
+        return;
+    }
+    dense::subtract_product(out.as_mut(), a, b);
+    // Like every Riccati recursion this one has an unstable antisymmetric mode, which rounding feeds.
+    for c in 0..n {
+        for r in 0..c {
+            let mean = 0.5 * (out[(r, c)] + out[(c, r)]);
+            out[(r, c)] = mean;
+            out[(c, r)] = mean;
+        }
     }
 }
