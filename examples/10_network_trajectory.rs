@@ -5,7 +5,7 @@
 //! Without a session folder it takes the embedded demo, whose truth is known. The table has the B-spline's fit, the network's from a random start at about the B-spline's cost in time,
 //! at ten times that, and at its own end, where rates have faded; then the network that begins where the B-spline ended.
 
-use kinefit::fit::{FitOptions, NetworkOptions, SessionFit, TrajectoryKind, fit_session};
+use kinefit::fit::{FitOptions, NetworkOptions, NetworkStart, SessionFit, TrajectoryKind, fit_session};
 use kinefit::quality::evaluate;
 use kinefit::session::{self, ReadOptions};
 use kinefit::synthetic::{Truth, demo};
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     }
     row("network, random start, to its end", &whole, truth.as_ref())?;
 
-    let warm = network(&session, NetworkOptions { warm_start: true, ..NetworkOptions::default() })?;
+    let warm = network(&session, NetworkOptions { start: NetworkStart::BSpline, ..NetworkOptions::default() })?;
     row("network, from the B-spline's fit", &warm, truth.as_ref())?;
 
     let weights = whole.trials[0].network.as_ref().map_or(0, Vec::len) / 4;

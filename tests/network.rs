@@ -3,8 +3,8 @@
 mod common;
 
 use common::shared;
-use kinefit::fit::{FitOptions, NetworkOptions, Objective, Optimizer, SessionFit, Status, TrajectoryKind, fit_session};
-use kinefit::fit::{default_scale_groups, default_skeleton};
+use kinefit::fit::{FitOptions, NetworkOptions, NetworkStart, Objective, Optimizer, SavedNetwork, SessionFit, Status};
+use kinefit::fit::{TrajectoryKind, default_scale_groups, default_skeleton, fit_session};
 use kinefit::quality::evaluate;
 use kinefit::session::{self, ReadOptions};
 use kinefit::skeleton::{ScaleGroups, read_model};
@@ -81,9 +81,43 @@ fn the_quasi_newton_method_comes_close() {
 fn a_warm_start_begins_where_the_bspline_ended() {
     let made = walk(24);
     let bspline = fit(&made, &FitOptions::default());
-    let network = fit(&made, &mlp(NetworkOptions { warm_start: true, max_steps: 400, ..NetworkOptions::default() }));
+    let network =
+        fit(&made, &mlp(NetworkOptions { start: NetworkStart::BSpline, max_steps: 400, ..NetworkOptions::default() }));
     let ratio = median(&network) / median(&bspline);
     assert!((0.95..1.05).contains(&ratio), "{ratio}");
+}
+
+/// From the networks of an earlier fit, which left its sizes and cameras behind, the way is a fraction of that from a random start.
+#[test]
+fn a_fit_begins_at_the_networks_of_another() {
+    let made = walk(24);
+    let first = fit(&made, &mlp(NetworkOptions::default()));
+    let bytes = first.trials[0].network.clone().unwrap();
+    let saved = |bytes: &[u8]| {
+        let file = SavedNetwork::new(&made.session.trials[0].name, Path::new("walk.safetensors"), bytes.to_vec());
+        NetworkStart::Saved(vec![file])
+    };
+    let steps = |start| NetworkOptions { start, max_steps: 60, ..NetworkOptions::default() };
+    let from_there = fit(&made, &mlp(steps(saved(&bytes))));
+    let from_random = fit(&made, &mlp(steps(NetworkStart::Random)));
+    let [there, random] = [&from_there, &from_random].map(|f| median(f) / median(&first));
+    eprintln!(
+        "after 60 steps from there {there:.3}, from random {random:.3} of the reprojection of {} steps",
+        first.iterations
+    );
+    // Scales, offsets and cameras begin anew.
+    assert!(there - 1.0 < 0.25 * (random - 1.0), "{there} {random}");
+
+    let refused = |made: &Synthetic, start| fit_session(&made.session, &mlp(steps(start))).unwrap_err().to_string();
+    let longer = refused(&walk(40), saved(&bytes));
+    assert!(longer.contains("walk.safetensors") && longer.contains("0.8"), "{longer}");
+    let of_another = refused(&made, NetworkStart::Saved(Vec::new()));
+    assert!(of_another.contains("no network to begin at"), "{of_another}");
+    let mut damaged = bytes.clone();
+    let last = damaged.len() - 4;
+    damaged[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let damaged = refused(&made, saved(&damaged));
+    assert!(damaged.contains("walk.safetensors") && damaged.contains("NaN"), "{damaged}");
 }
 
 #[test]
@@ -234,6 +268,14 @@ fn the_command_fits_networks() {
     assert_eq!(outcome["iterations"], 30);
     let (code, error) = with(&["--trajectory", "mlp", "--network", "17", "--steps", "80", "--resume"]);
     assert!(code == Some(2) && error.contains("other options"), "{error}");
+    let (code, error) = with(&["--trajectory", "mlp", "--steps", "10", "--warm-start", &out]);
+    assert_eq!(code, Some(0), "{error}");
+    let (code, error) = with(&["--trajectory", "mlp", "--warm-start", "nowhere"]);
+    assert!(code == Some(2) && error.contains("nowhere") && error.contains("bspline"), "{error}");
+    let (code, error) = with(&["--trajectory", "mlp", "--warm-start", &session]);
+    assert!(code == Some(2) && error.contains(".safetensors") && error.contains("cannot be read"), "{error}");
+    let (code, error) = with(&["--warm-start", "bspline"]);
+    assert!(code == Some(2) && error.contains("--trajectory mlp"), "{error}");
 }
 
 #[test]

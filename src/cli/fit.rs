@@ -107,6 +107,8 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let begun = Instant::now();
     let reading = session::read_with_sources(&arguments.session, &arguments.reading())?;
     let mut options = arguments.options()?;
+    #[cfg(feature = "learn")]
+    arguments.network.warm_start(&reading.session, &mut options)?;
     let out = arguments.out.clone().unwrap_or_else(|| folder_name(&reading.session.name).into());
     let output = Output::open(&out)?;
     let provenance = arguments.provenance(&reading, &options)?;

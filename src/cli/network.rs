@@ -1,12 +1,13 @@
 //! Arguments of fits by networks.
 
 use crate::error::{Error, Result};
-use crate::fit::{FitOptions, NetworkOptions, Optimizer};
-use crate::report::OutputFolder;
+use crate::fit::{FitOptions, NetworkOptions, NetworkStart, Optimizer, SavedNetwork, TrajectoryKind};
+use crate::report::{OutputFolder, stems};
+use crate::session::Session;
 use crate::trajectory::mlp::Architecture;
 use clap::{Args, ValueEnum};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What only `--trajectory mlp` has.
@@ -25,9 +26,9 @@ pub(super) struct NetworkArguments {
     /// Of the network's random start [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Begin at the B-spline's fit instead of at random
-    #[arg(long, value_name = "bspline", value_enum)]
-    warm_start: Option<WarmStart>,
+    /// Begin at the B-spline's fit (`bspline`) instead of at random, or at the networks in the output FOLDER of an earlier fit
+    #[arg(long, value_name = "bspline|FOLDER", conflicts_with = "network")]
+    warm_start: Option<PathBuf>,
     /// Go on from the checkpoint that an interrupted fit left in the output folder
     #[arg(long)]
     resume: bool,
@@ -49,11 +50,8 @@ enum Method {
     Lbfgs,
 }
 
-/// `--warm-start`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum WarmStart {
-    Bspline,
-}
+/// `--warm-start` without an earlier fit.
+const BSPLINE: &str = "bspline";
 
 /// The file in the output folder that an interrupted fit goes on from.
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -106,7 +104,37 @@ impl NetworkArguments {
         }
     }
 
-    /// As options.
+    /// The networks that `--warm-start` names, for the trials of a session.
+    ///
+    /// # Errors
+    /// Where one cannot be read.
+    pub fn warm_start(&self, session: &Session, options: &mut FitOptions) -> Result<()> {
+        let (Some(folder), TrajectoryKind::Mlp(network)) = (&self.warm_start, &mut options.trajectory) else {
+            return Ok(());
+        };
+        if folder.as_os_str() == BSPLINE {
+            network.start = NetworkStart::BSpline;
+            return Ok(());
+        }
+        if !folder.is_dir() {
+            let advice = "give `bspline`, or the output folder of a fit with --trajectory mlp";
+            return Err(Error::file(folder, "(--warm-start) is no folder", advice));
+        }
+        let names: Vec<&str> = session.trials.iter().map(|t| t.name.as_str()).collect();
+        let read = |(name, stem): (&&str, String)| {
+            let path = folder.join(format!("{stem}.safetensors"));
+            let bytes = fs::read(&path).map_err(|e| {
+                let problem = format!("(--warm-start, trial `{name}`) cannot be read: {e}");
+                Error::file(&path, problem, "give the output folder of a fit of this session with --trajectory mlp")
+            })?;
+            Ok(SavedNetwork::new(name, &path, bytes))
+        };
+        let saved: Result<Vec<_>> = names.iter().zip(stems(names.iter().copied())).map(read).collect();
+        network.start = NetworkStart::Saved(saved?);
+        Ok(())
+    }
+
+    /// As options, but for [`Self::warm_start`].
     pub fn options(&self) -> Result<NetworkOptions> {
         let mut options = if self.paper { NetworkOptions::published() } else { NetworkOptions::default() };
         if let Some(size) = &self.network {
@@ -115,7 +143,6 @@ impl NetworkArguments {
         if self.optimizer == Some(Method::Lbfgs) {
             options.optimizer = Optimizer::Lbfgs;
         }
-        options.warm_start = self.warm_start.is_some();
         options.seed = self.seed.unwrap_or(options.seed);
         options.max_steps = self.steps.unwrap_or(options.max_steps);
         if let Some(frames) = self.batch {

@@ -5,7 +5,7 @@
 
 use super::build::Built;
 use super::checkpoint::{Checkpoint, Progress, fingerprint};
-use super::options::NetworkOptions;
+use super::options::{NetworkOptions, NetworkStart, SavedNetwork};
 use super::run::Run;
 use super::stages::{free_everything, relative_change};
 use super::{FitOptions, Objective, Optimizer, Stage};
@@ -18,7 +18,9 @@ use crate::session::Unusable;
 use crate::solve::first_order::{
     AdamOptions, AdamState, Descended, Group, Lesson, Networks, Schedule, Terms, adam, quasi_newton, shared_vector,
 };
-use crate::solve::{EvidenceOptions, Free, Parameters, Problem, observed, update_noise, update_smoothness};
+use crate::solve::{
+    EvidenceOptions, Free, Parameters, Problem, TrialProblem, observed, update_noise, update_smoothness,
+};
 use crate::trajectory::mlp::Mlp;
 use crate::trajectory::{BSpline, Pose, Trajectory, nearest_spline};
 use nalgebra::{Matrix3, Rotation3};
@@ -45,19 +47,24 @@ pub(super) fn too_short(frames: usize) -> Option<Unusable> {
     })
 }
 
-/// Fits networks, random ones or, with a warm start, such as begin at the poses of `start`. No trial is [`too_short`]. Returns the parameters with the B-splines nearest to them, the networks, and whether the
+/// Fits networks that begin where the options say; after the B-spline's fit, `start` is that. `trials` are the trials' names, none of them [`too_short`]. Returns the parameters with the B-splines nearest to them, the networks, and whether the
 /// descent ended because nothing was left to gain.
 pub(super) fn descend(
     run: &mut Run,
     built: &mut Built,
     start: Parameters,
     options: &NetworkOptions,
+    trials: &[&str],
 ) -> Result<(Parameters, Vec<Mlp>, bool)> {
     let evidence = evidence(run.options);
     let problem = &mut built.problem;
     let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
-    let mut mlps = random_networks(problem, &start, options)?;
-    let prior_smoothness = match options.warm_start {
+    let mut mlps = match &options.start {
+        NetworkStart::Saved(saved) => saved_networks(problem, saved, trials)?,
+        NetworkStart::Random | NetworkStart::BSpline => random_networks(problem, &start, options)?,
+    };
+    let after_bspline = options.start == NetworkStart::BSpline;
+    let prior_smoothness = match after_bspline {
         // The B-spline's own fit has begun so, and has been there.
         true => problem.hyper.smoothness.clone(),
         false => free_everything(problem, run.options),
@@ -82,11 +89,11 @@ pub(super) fn descend(
             here
         }
         None => {
-            let at = if options.warm_start { taught(problem, &mlps, &start, at) } else { at };
+            let at = if after_bspline { taught(problem, &mlps, &start, at) } else { at };
             if !published {
                 update_noise(problem, &projected(problem, &mlps, &at, &knots)?, &evidence);
             }
-            let settled = published || options.warm_start;
+            let settled = published || after_bspline;
             let progress = Progress { left: options.round, settled, ..Progress::default() };
             Checkpoint { parameters: at, state: None, sigma: Vec::new(), smoothness: Vec::new(), progress }
         }
@@ -250,6 +257,27 @@ fn random_networks(problem: &Problem, start: &Parameters, options: &NetworkOptio
         Mlp::random(architecture, &problem.mechanism, problem.layout.clone(), &usual, soft, duration, seed)
     };
     start.trajectories.iter().enumerate().map(of_trial).collect()
+}
+
+/// The networks of an earlier fit.
+fn saved_networks(problem: &Problem, saved: &[SavedNetwork], trials: &[&str]) -> Result<Vec<Mlp>> {
+    let of_trial = |(trial, name): (&TrialProblem, &&str)| {
+        let file = saved.iter().find(|s| s.trial == *name).ok_or_else(|| {
+            Error::input(format_args!("trial `{name}`"), "has no network to begin at", "give one for each trial")
+        })?;
+        let mlp = Mlp::from_safetensors(file.bytes(), &file.path, &problem.mechanism, problem.layout.clone())?;
+        let step = trial.times[1];
+        let duration = trial.times[trial.times.len() - 1] + step;
+        if (mlp.duration() - duration).abs() > step {
+            return Err(Error::file(
+                &file.path,
+                format_args!("is the network of {:.3} s; trial `{name}` has {duration:.3} s", mlp.duration()),
+                "give the network of this trial, fitted over the same frames, or begin at random",
+            ));
+        }
+        Ok(mlp)
+    };
+    problem.trials.iter().zip(trials).map(of_trial).collect()
 }
 
 /// Means over time of what places the body: rotors, and numbers without a range.

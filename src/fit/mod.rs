@@ -33,7 +33,7 @@ pub use inverse_kinematics::{IkFit, IkFrame, inverse_kinematics};
 pub use markers::{MarkerFit, MarkerTrialFit, fit_markers};
 pub use options::{FitOptions, FitProgress, KeepCheckpoint, Stage, TrajectoryKind};
 #[cfg(feature = "learn")]
-pub use options::{NetworkOptions, Objective, Optimizer};
+pub use options::{NetworkOptions, NetworkStart, Objective, Optimizer, SavedNetwork};
 pub use outcome::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit, seeing, undecided};
 pub use scaling::{MeasuredScales, MeasurementOutcome, PairLengths, PlacedMarkers, measured_scales, place_markers};
 pub use stages::{default_scale_groups, default_skeleton, fit_session};

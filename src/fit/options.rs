@@ -10,6 +10,10 @@ use crate::solve::first_order::{AdamOptions, MiniBatch, Rates, Schedule, Terms};
 #[cfg(feature = "learn")]
 use crate::trajectory::mlp::Architecture;
 use serde::Serialize;
+#[cfg(feature = "learn")]
+use sha2::{Digest, Sha256};
+#[cfg(feature = "learn")]
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Stage of a fit, for progress bars.
@@ -87,6 +91,47 @@ pub enum Objective {
     Published,
 }
 
+/// Where networks begin.
+#[cfg(feature = "learn")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkStart {
+    /// At random.
+    Random,
+    /// At the B-spline's fit.
+    BSpline,
+    /// At networks of an earlier fit, whose sizes they keep: one for each trial, in the session's order.
+    Saved(Vec<SavedNetwork>),
+}
+
+/// A network's file.
+#[cfg(feature = "learn")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SavedNetwork {
+    /// Trial it is for.
+    pub trial: String,
+    /// For messages.
+    pub path: PathBuf,
+    /// SHA-256 of the file.
+    digest: String,
+    #[serde(skip)]
+    bytes: Arc<Vec<u8>>,
+}
+
+#[cfg(feature = "learn")]
+impl SavedNetwork {
+    /// The content of a file.
+    pub fn new(trial: &str, path: &Path, bytes: Vec<u8>) -> Self {
+        let digest = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        Self { trial: trial.into(), path: path.into(), digest, bytes: Arc::new(bytes) }
+    }
+
+    /// What is in it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Options of a fit by networks.
 #[cfg(feature = "learn")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -95,8 +140,8 @@ pub struct NetworkOptions {
     pub architecture: Architecture,
     /// Of the random start.
     pub seed: u64,
-    /// Begin at the B-spline's fit, not at random.
-    pub warm_start: bool,
+    /// Where networks begin.
+    pub start: NetworkStart,
     /// The method.
     pub optimizer: Optimizer,
     /// Adam's.
@@ -123,7 +168,7 @@ impl Default for NetworkOptions {
         Self {
             architecture: Architecture::small(),
             seed: 0,
-            warm_start: false,
+            start: NetworkStart::Random,
             optimizer: Optimizer::Adam,
             adam: AdamOptions::default(),
             rates: Rates {

@@ -167,8 +167,12 @@ fn attempt(
         TrajectoryKind::BSpline => stages(&mut run, &mut built, start)?,
         #[cfg(feature = "learn")]
         TrajectoryKind::Mlp(network) => {
-            let start = if network.warm_start { stages(&mut run, &mut built, start)?.0 } else { start };
-            let (parameters, mlps, converged) = super::descent::descend(&mut run, &mut built, start, network)?;
+            let start = match network.start {
+                super::NetworkStart::BSpline => stages(&mut run, &mut built, start)?.0,
+                _ => start,
+            };
+            let names: Vec<&str> = session.trials.iter().map(|t| t.name.as_str()).collect();
+            let (parameters, mlps, converged) = super::descent::descend(&mut run, &mut built, start, network, &names)?;
             for mlp in &mlps {
                 networks.push(mlp.to_safetensors(&built.problem.mechanism)?);
             }

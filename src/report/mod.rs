@@ -36,6 +36,7 @@ pub use ik::{
     ExchangedMarkers, IkSummary, LargestError, ik_files, ik_summary, marker_trial_files, marker_trial_summary,
 };
 pub use manifest::Provenance;
+pub use names::stems;
 pub use outcome::Outcome;
 pub use scale::{MeasurementFigures, PairFigures, PlacementFigures, ScaleSummary, scale_files};
 pub use subject::{OffsetFigures, Subject, subject_files};

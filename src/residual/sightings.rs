@@ -47,7 +47,7 @@ impl Sightings {
         let Ok(place) = self.places.binary_search(&(o.slot, o.keypoint)) else {
             panic!("a sighting of no known place");
         };
-        if !(o.weight > 0.0) {
+        if o.weight.is_nan() || o.weight <= 0.0 {
             return;
         }
         let tiles = self.tiles();
