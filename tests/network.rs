@@ -268,12 +268,26 @@ fn the_command_fits_networks() {
     assert_eq!(outcome["iterations"], 30);
     let (code, error) = with(&["--trajectory", "mlp", "--network", "17", "--steps", "80", "--resume"]);
     assert!(code == Some(2) && error.contains("other options"), "{error}");
-    let (code, error) = with(&["--trajectory", "mlp", "--steps", "10", "--warm-start", &out]);
+    // Over the networks it begins at it would write its own.
+    let (code, error) = with(&["--trajectory", "mlp", "--warm-start", &out]);
+    assert!(code == Some(2) && error.contains("another folder"), "{error}");
+    let after = format!("{out}_after");
+    let from_there = |more: &[&str]| {
+        let fixed = ["fit", &session, "--out", &after, "--trajectory", "mlp", "--warm-start", &out];
+        command(&fixed.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    let (code, error) = from_there(&["--steps", "20"]);
     assert_eq!(code, Some(0), "{error}");
+    let manifest = std::fs::read_to_string(Path::new(&after).join("manifest.json")).unwrap();
+    assert_eq!(manifest.matches(".safetensors").count(), 2, "the network it began at and its own: {manifest}");
+    let (code, error) = from_there(&["--steps", "40", "--resume"]);
+    assert_eq!(code, Some(0), "{error}");
+    let (code, error) = from_there(&["--network", "16"]);
+    assert!(code == Some(2) && error.contains("--network"), "{error}");
     let (code, error) = with(&["--trajectory", "mlp", "--warm-start", "nowhere"]);
     assert!(code == Some(2) && error.contains("nowhere") && error.contains("bspline"), "{error}");
     let (code, error) = with(&["--trajectory", "mlp", "--warm-start", &session]);
-    assert!(code == Some(2) && error.contains(".safetensors") && error.contains("cannot be read"), "{error}");
+    assert!(code == Some(2) && error.contains(".safetensors") && error.contains("--warm-start"), "{error}");
     let (code, error) = with(&["--warm-start", "bspline"]);
     assert!(code == Some(2) && error.contains("--trajectory mlp"), "{error}");
 }

@@ -107,9 +107,9 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let begun = Instant::now();
     let reading = session::read_with_sources(&arguments.session, &arguments.reading())?;
     let mut options = arguments.options()?;
-    #[cfg(feature = "learn")]
-    arguments.network.warm_start(&reading.session, &mut options)?;
     let out = arguments.out.clone().unwrap_or_else(|| folder_name(&reading.session.name).into());
+    #[cfg(feature = "learn")]
+    arguments.network.warm_start(&reading.session, &out, &mut options)?;
     let output = Output::open(&out)?;
     let provenance = arguments.provenance(&reading, &options)?;
     #[cfg(feature = "learn")]
@@ -197,6 +197,10 @@ impl Arguments {
         let mut provenance = Provenance::new(&serde_json::json!({ "read": self.reading(), "fit": options }))?;
         provenance.command = command_line();
         for path in reading.inputs.iter().chain(self.model.files()).chain(&self.scale_groups) {
+            provenance.add_input(path)?;
+        }
+        #[cfg(feature = "learn")]
+        for path in super::network::NetworkArguments::inputs(options) {
             provenance.add_input(path)?;
         }
         Ok(provenance)

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::fit::{FitOptions, NetworkOptions, NetworkStart, Optimizer, SavedNetwork, TrajectoryKind};
 use crate::report::{OutputFolder, stems};
 use crate::session::Session;
-use crate::trajectory::mlp::Architecture;
+use crate::trajectory::mlp::{Architecture, architecture_of};
 use clap::{Args, ValueEnum};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(super) struct NetworkArguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Begin at the B-spline's fit (`bspline`) instead of at random, or at the networks in the output FOLDER of an earlier fit
-    #[arg(long, value_name = "bspline|FOLDER", conflicts_with = "network")]
+    #[arg(long, value_name = "bspline|FOLDER")]
     warm_start: Option<PathBuf>,
     /// Go on from the checkpoint that an interrupted fit left in the output folder
     #[arg(long)]
@@ -107,8 +107,8 @@ impl NetworkArguments {
     /// The networks that `--warm-start` names, for the trials of a session.
     ///
     /// # Errors
-    /// Where one cannot be read.
-    pub fn warm_start(&self, session: &Session, options: &mut FitOptions) -> Result<()> {
+    /// Where none can be read, and where the fit would write over them.
+    pub fn warm_start(&self, session: &Session, out: &Path, options: &mut FitOptions) -> Result<()> {
         let (Some(folder), TrajectoryKind::Mlp(network)) = (&self.warm_start, &mut options.trajectory) else {
             return Ok(());
         };
@@ -120,18 +120,49 @@ impl NetworkArguments {
             let advice = "give `bspline`, or the output folder of a fit with --trajectory mlp";
             return Err(Error::file(folder, "(--warm-start) is no folder", advice));
         }
+        if out.canonicalize().is_ok_and(|out| folder.canonicalize().is_ok_and(|folder| out == folder)) {
+            let problem =
+                "(--warm-start) is also where this fit writes: its networks would be lost before it has ended";
+            return Err(Error::file(folder, problem, "give another folder as --out"));
+        }
+        if self.network.is_some() {
+            let problem = "is told by the networks that --warm-start names";
+            return Err(Error::input("--network", problem, "leave it out"));
+        }
+        const ADVICE: &str = "give the output folder of a fit of this session with --trajectory mlp";
         let names: Vec<&str> = session.trials.iter().map(|t| t.name.as_str()).collect();
-        let read = |(name, stem): (&&str, String)| {
+        let mut saved = Vec::new();
+        for (name, stem) in names.iter().zip(stems(names.iter().copied())) {
             let path = folder.join(format!("{stem}.safetensors"));
-            let bytes = fs::read(&path).map_err(|e| {
-                let problem = format!("(--warm-start, trial `{name}`) cannot be read: {e}");
-                Error::file(&path, problem, "give the output folder of a fit of this session with --trajectory mlp")
-            })?;
-            Ok(SavedNetwork::new(name, &path, bytes))
+            match fs::read(&path) {
+                Ok(bytes) => saved.push(SavedNetwork::new(name, &path, bytes)),
+                // A trial that could not be fitted has none, and may be left out again.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => {
+                    let problem = format!("(--warm-start, trial `{name}`) cannot be read: {e}");
+                    return Err(Error::file(&path, problem, ADVICE));
+                }
+            }
+        }
+        let Some(first) = saved.first() else {
+            let problem = "(--warm-start) has no `.safetensors` of any trial of this session";
+            return Err(Error::file(folder, problem, ADVICE));
         };
-        let saved: Result<Vec<_>> = names.iter().zip(stems(names.iter().copied())).map(read).collect();
-        network.start = NetworkStart::Saved(saved?);
+        network.architecture = architecture_of(first.bytes(), &first.path)?;
+        network.start = NetworkStart::Saved(saved);
         Ok(())
+    }
+
+    /// Files that a fit begins at.
+    pub fn inputs(options: &FitOptions) -> impl Iterator<Item = &Path> {
+        let saved = match &options.trajectory {
+            TrajectoryKind::Mlp(network) => match &network.start {
+                NetworkStart::Saved(saved) => &saved[..],
+                NetworkStart::Random | NetworkStart::BSpline => &[],
+            },
+            TrajectoryKind::BSpline => &[],
+        };
+        saved.iter().map(|s| s.path.as_path())
     }
 
     /// As options, but for [`Self::warm_start`].

@@ -43,6 +43,13 @@ pub(super) fn build(
             "add the calibration and the keypoints of another camera that saw the person at the same time",
         ));
     }
+    if let Some(odd) = session.trials.iter().find(|t| t.detections.cameras > session.rig.len()) {
+        return Err(Error::input(
+            format_args!("trial `{}`", odd.name),
+            format_args!("has detections of {} cameras; {} are calibrated", odd.detections.cameras, session.rig.len()),
+            "give the calibration of every camera, in the order of the detections",
+        ));
+    }
     let skeleton = skeleton.with_rotors();
     let mut warnings = Vec::new();
     let keypoint_markers: Vec<Option<MarkerId>> =
@@ -83,7 +90,7 @@ pub(super) fn build(
     let ground_from_world = ground_from_world(session.z_up, mechanism.skeleton().up);
     let slot_of: Vec<Option<u32>> =
         keypoint_markers.iter().map(|m| m.and_then(|m| markers.binary_search(&m).ok()).map(|s| s as u32)).collect();
-    let trials = session.trials.iter().map(|t| trial_problem(t, &slot_of)).collect();
+    let trials = session.trials.iter().map(|t| trial_problem(t, session.rig.len(), &slot_of)).collect();
     let priors = session_priors(&mechanism, &markers, session, options)?;
     let mut hyper = Hyperparameters::new(
         session.rig.len(),
@@ -122,10 +129,10 @@ pub(super) fn starting_smoothness(mechanism: &Mechanism, spacing: f64) -> Vec<f6
         .collect()
 }
 
-fn trial_problem(trial: &Trial, slot_of: &[Option<u32>]) -> TrialProblem {
+fn trial_problem(trial: &Trial, cameras: usize, slot_of: &[Option<u32>]) -> TrialProblem {
     let d = &trial.detections;
     let places: Vec<Place> = slot_of.iter().enumerate().filter_map(|(k, s)| s.map(|s| (s, k as u16))).collect();
-    let mut sightings = Sightings::new(d.cameras, places.clone());
+    let mut sightings = Sightings::new(cameras, places.clone());
     for f in 0..d.frames {
         sightings.begin_frame();
         for &(slot, keypoint) in &places {

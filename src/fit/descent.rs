@@ -21,7 +21,7 @@ use crate::solve::first_order::{
 use crate::solve::{
     EvidenceOptions, Free, Parameters, Problem, TrialProblem, observed, update_noise, update_smoothness,
 };
-use crate::trajectory::mlp::Mlp;
+use crate::trajectory::mlp::{Head, Mlp};
 use crate::trajectory::{BSpline, Pose, Trajectory, nearest_spline};
 use nalgebra::{Matrix3, Rotation3};
 use std::sync::{Arc, Mutex};
@@ -60,7 +60,7 @@ pub(super) fn descend(
     let problem = &mut built.problem;
     let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
     let mut mlps = match &options.start {
-        NetworkStart::Saved(saved) => saved_networks(problem, saved, trials)?,
+        NetworkStart::Saved(saved) => saved_networks(problem, (saved, trials), options.terms.poses)?,
         NetworkStart::Random | NetworkStart::BSpline => random_networks(problem, &start, options)?,
     };
     let after_bspline = options.start == NetworkStart::BSpline;
@@ -260,12 +260,21 @@ fn random_networks(problem: &Problem, start: &Parameters, options: &NetworkOptio
 }
 
 /// The networks of an earlier fit.
-fn saved_networks(problem: &Problem, saved: &[SavedNetwork], trials: &[&str]) -> Result<Vec<Mlp>> {
+fn saved_networks(problem: &Problem, (saved, trials): (&[SavedNetwork], &[&str]), soft: bool) -> Result<Vec<Mlp>> {
+    let expected = Head::new(&problem.mechanism, &problem.layout, &problem.layout.default_pose(), soft);
     let of_trial = |(trial, name): (&TrialProblem, &&str)| {
         let file = saved.iter().find(|s| s.trial == *name).ok_or_else(|| {
             Error::input(format_args!("trial `{name}`"), "has no network to begin at", "give one for each trial")
         })?;
         let mlp = Mlp::from_safetensors(file.bytes(), &file.path, &problem.mechanism, problem.layout.clone())?;
+        if let Some(odd) = mlp.head().other_range(&expected) {
+            let coordinate = &problem.mechanism.skeleton().coordinates[problem.layout.coordinates[odd]].name;
+            return Err(Error::file(
+                &file.path,
+                format_args!("keeps `{coordinate}` to another range than this model and these options do"),
+                "give a network that was fitted with them, or begin at random",
+            ));
+        }
         let step = trial.times[1];
         let duration = trial.times[trial.times.len() - 1] + step;
         if (mlp.duration() - duration).abs() > step {

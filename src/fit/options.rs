@@ -100,7 +100,7 @@ pub enum NetworkStart {
     Random,
     /// At the B-spline's fit.
     BSpline,
-    /// At networks of an earlier fit, whose sizes they keep: one for each trial, in the session's order.
+    /// At networks of an earlier fit, whose sizes they keep: one for each trial, found by its name.
     Saved(Vec<SavedNetwork>),
 }
 
@@ -111,6 +111,7 @@ pub struct SavedNetwork {
     /// Trial it is for.
     pub trial: String,
     /// For messages.
+    #[serde(skip)]
     pub path: PathBuf,
     /// SHA-256 of the file.
     digest: String,

@@ -1,7 +1,8 @@
 //! The detections of a trial, as they are evaluated: for each frame and camera a row of pixels and weights, in which every keypoint of a marker has its place. What was not seen weighs nothing.
 //!
 //! Cameras mostly see the same markers: with places that do not change, the observations of a camera lie side by side without being gathered, and what all cameras say of a marker is
-//! one sum of rows. No more memory than a list of them takes, where half of all places are filled.
+//! one sum of rows. A place takes three numbers for each camera and frame: as much memory as a list,
+//! where three of four are filled.
 
 use super::reprojection::Observation;
 use crate::math::lanes::{Row, TILE};

@@ -31,6 +31,8 @@ pub struct Scene<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Views {
     tiles: usize,
+    /// Cameras that may have seen something.
+    cameras: usize,
     /// By tile.
     points: Vec<[Row<f64>; 3]>,
     /// By tile.
@@ -102,7 +104,7 @@ impl Views {
     fn run(&mut self, scene: &Scene, wanted: Wanted) -> f64 {
         let tiles = scene.sightings.tiles();
         let seen = scene.sightings.rows(scene.frame).len();
-        self.tiles = tiles;
+        (self.tiles, self.cameras) = (tiles, seen / tiles.max(1));
         self.points.resize(tiles, [Row::filled(0.0); 3]);
         let places = scene.sightings.places();
         for (own, to) in places.chunks(TILE).zip(&mut self.points) {
@@ -129,7 +131,7 @@ impl Views {
         &self.sums
     }
 
-    /// Whether any camera saw what has a place among [`Sightings::places`].
+    /// Whether any camera saw what has a place among [`Sightings::places`]; like what follows, of what was linearised last.
     #[inline]
     pub fn is_seen(&self, place: usize) -> bool {
         self.together[place / TILE].weight.0[place % TILE] > 0.0
@@ -151,7 +153,7 @@ impl Views {
     /// What one camera says in a place, if it saw it; 0 where the marker has no projection.
     #[inline]
     pub fn information_in(&self, camera: usize, place: usize) -> Option<Matrix3<f64>> {
-        let tile = &self.each[camera * self.tiles + place / TILE];
+        let tile = self.each.get(camera * self.tiles + place / TILE).filter(|_| camera < self.cameras)?;
         (tile.weight.0[place % TILE] > 0.0).then(|| tile.information(place % TILE))
     }
 }
@@ -168,7 +170,7 @@ impl WithSimd for Evaluation<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { scene, views: Views { tiles, points, on_way, together, each, sums }, wanted } = self;
+        let Self { scene, views: Views { tiles, points, on_way, together, each, sums, .. }, wanted } = self;
         together.iter_mut().for_each(|seen| seen.clear(wanted));
         let sightings = scene.sightings.rows(scene.frame);
         let tiles = *tiles;
@@ -249,7 +251,8 @@ impl OnWay {
         for l in 0..registers::<S>() {
             let of = |row| Wide::of(simd, row, l);
             let (weight, seen) = (of(weight), of(seen));
-            let k = weight * of(precision) * of(slope);
+            // Of what was not seen, not even the noise need be known.
+            let k = (weight * of(precision) * of(slope)).where_greater(weight, nothing);
             let (u, v) = (of(&e[0]) * k, of(&e[1]) * k);
             // Where there is no projection, errors and derivatives may be anything.
             let gx = of(&d[0]).mul_add(u, of(&d[3]) * v).where_greater(seen, nothing);
@@ -257,7 +260,7 @@ impl OnWay {
             let gz = of(&d[2]).mul_add(u, of(&d[5]) * v).where_greater(seen, nothing);
             let (x, y, z) = (of(&point[0]), of(&point[1]), of(&point[2]));
             let [cost, fx, fy, fz, mx, my, mz] = sums;
-            (weight * (half * of(rho) - of(log_precision))).add_to(cost, l);
+            (weight * (half * of(rho) - of(log_precision))).where_greater(weight, nothing).add_to(cost, l);
             gx.add_to(fx, l);
             gy.add_to(fy, l);
             gz.add_to(fz, l);
@@ -296,7 +299,7 @@ impl Seen {
             let [u, v] = [0, 3].map(|r| [d[r].0[i], d[r + 1].0[i], d[r + 2].0[i]]);
             for (to, (a, b)) in self.information.iter_mut().zip([(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]) {
                 let information = k * (u[a] * u[b] + v[a] * v[b]);
-                to.0[i] = if seen.0[i] > 0.0 { information } else { 0.0 };
+                to.0[i] = if seen.0[i] > 0.0 && self.weight.0[i] > 0.0 { information } else { 0.0 };
             }
         }
     }
@@ -372,7 +375,9 @@ mod tests {
                 }
             }
             let of = |camera: usize, keypoint: usize| precision[camera * slots + keypoint];
-            let rows = sightings.by_place(|c, k| [of(c, k), of(c, k).ln()]);
+            // Of a camera that saw nothing, and of a keypoint that this one did not see, the noise is unknown.
+            let known = |c: usize, k: usize| if c == 1 || (slots - 1 - k) % 7 == 3 { f64::NAN } else { of(c, k) };
+            let rows = sightings.by_place(|c, k| [known(c, k), known(c, k).ln()]);
             let scene =
                 Scene { sightings: &sightings, frame: 1, points: &points, cameras: &cameras, precision: &rows, loss };
             let curvature = Curvature::Mean(0.7);

@@ -17,6 +17,9 @@ const FORMAT: u32 = 1;
 /// Key of the metadata.
 const KEY: &str = "kinefit";
 
+/// What to do about a file that is refused.
+const AGAIN: &str = "give a network that `kinefit fit --trajectory mlp` wrote for this model, or none";
+
 /// The largest network that is read, parameters.
 const LARGEST: usize = 1 << 28;
 
@@ -68,18 +71,8 @@ impl Mlp {
     /// # Errors
     /// [`Error::Input`] for what is no `safetensors` file of this program's, another model's network, sizes that do not belong together, and numbers that are none.
     pub fn from_safetensors(bytes: &[u8], path: &Path, mechanism: &Mechanism, layout: Arc<Layout>) -> Result<Self> {
-        const AGAIN: &str = "give a network that `kinefit fit --trajectory mlp` wrote for this model, or none";
         let refuse = |problem: String| Error::file(path, problem, AGAIN);
-        let (_, metadata) =
-            SafeTensors::read_metadata(bytes).map_err(|e| refuse(format!("is no safetensors file: {e}")))?;
-        let about = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
-        let about = about.ok_or_else(|| refuse(format!("has no `{KEY}` in its metadata: it is another program's")))?;
-        let about: About =
-            serde_json::from_str(about).map_err(|e| refuse(format!("metadata `{KEY}` cannot be read: {e}")))?;
-        if about.format != FORMAT {
-            return Err(refuse(format!("has format {}; this program reads {FORMAT}", about.format)));
-        }
-        about.architecture.check(about.duration_s).map_err(|e| refuse(e.to_string()))?;
+        let about = about(bytes, path)?;
         let expected = names(mechanism);
         if about.coordinates != expected {
             let odd = about.coordinates.iter().zip(&expected).position(|(a, b)| a != b);
@@ -129,6 +122,30 @@ impl Mlp {
         let About { architecture, duration_s: duration, head, .. } = about;
         Ok(Self { architecture, layout, head, encoding, network, duration, parameters })
     }
+}
+
+/// What a file says of itself.
+fn about(bytes: &[u8], path: &Path) -> Result<About> {
+    let refuse = |problem: String| Error::file(path, problem, AGAIN);
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|e| refuse(format!("is no safetensors file: {e}")))?;
+    let about = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+    let about = about.ok_or_else(|| refuse(format!("has no `{KEY}` in its metadata: it is another program's")))?;
+    let about: About =
+        serde_json::from_str(about).map_err(|e| refuse(format!("metadata `{KEY}` cannot be read: {e}")))?;
+    if about.format != FORMAT {
+        return Err(refuse(format!("has format {}; this program reads {FORMAT}", about.format)));
+    }
+    about.architecture.check(about.duration_s).map_err(|e| refuse(e.to_string()))?;
+    Ok(about)
+}
+
+/// How the network in a file is made. `path` is for messages.
+///
+/// # Errors
+/// As for [`Mlp::from_safetensors`], as far as the file's head tells.
+pub fn architecture_of(bytes: &[u8], path: &Path) -> Result<Architecture> {
+    about(bytes, path).map(|about| about.architecture)
 }
 
 fn names(mechanism: &Mechanism) -> Vec<String> {

@@ -80,6 +80,19 @@ impl Head {
         Self { squash, coordinates, rotors: layout.rotors.clone(), bias }
     }
 
+    /// The first number that another head keeps to another range, by its place among the degrees of freedom.
+    pub fn other_range(&self, other: &Self) -> Option<usize> {
+        let range = |s: &Squash| match *s {
+            Squash::Within { mid, half } => Some((mid, half)),
+            Squash::About(_) => None,
+        };
+        let near = |a: (f64, f64), b: (f64, f64)| (a.0 - b.0).abs() + (a.1 - b.1).abs() < 1e-9;
+        self.squash.iter().zip(&other.squash).position(|(a, b)| match (range(a), range(b)) {
+            (Some(a), Some(b)) => !near(a, b),
+            (a, b) => a.is_some() != b.is_some(),
+        })
+    }
+
     /// Whether this is a head for such poses, in numbers.
     pub(super) fn fits(&self, layout: &Layout) -> bool {
         let finite = |s: &Squash| match s {

@@ -19,6 +19,7 @@ mod network;
 pub use architecture::Architecture;
 pub use batch::{Batch, Record};
 pub use encoding::{Encoding, Spacing};
+pub use file::architecture_of;
 pub use head::Head;
 pub use network::{Activation, Dense, Network};
 
