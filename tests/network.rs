@@ -110,7 +110,10 @@ fn a_fit_begins_at_the_networks_of_another() {
 
     let refused = |made: &Synthetic, start| fit_session(&made.session, &mlp(steps(start))).unwrap_err().to_string();
     let longer = refused(&walk(40), saved(&bytes));
-    assert!(longer.contains("walk.safetensors") && longer.contains("0.8"), "{longer}");
+    assert!(
+        longer.contains("walk.safetensors") && longer.contains("0.400 s") && longer.contains("0.667 s"),
+        "{longer}"
+    );
     let of_another = refused(&made, NetworkStart::Saved(Vec::new()));
     assert!(of_another.contains("no network to begin at"), "{of_another}");
     let mut damaged = bytes.clone();
