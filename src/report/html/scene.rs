@@ -257,10 +257,10 @@ impl<'a> Scene<'a> {
         let _ = write!(out, "</svg><figcaption>{caption}.</figcaption></figure>");
     }
 
-    /// Room the cameras' labels need at the sides: some 6½ units a character, and the mark before them.
+    /// Room the cameras' labels need at the sides: some 7½ units a bold character, and the mark before them.
     fn label_room(&self) -> f64 {
         let longest = self.cameras.iter().map(|c| c.label.chars().count()).max().unwrap_or(0);
-        10.0 + 6.6 * longest as f64
+        10.0 + 7.6 * longest as f64
     }
 
     fn frustum(&self, out: &mut String, view: &View, page: &Fit, camera: &CameraShape) {
