@@ -110,7 +110,7 @@ impl BlockBanded {
         if middle.contains(&j) { (middle.end - 1 - j) * self.block } else { self.below(j) }
     }
 
-    /// Cholesky factorisation in place, from both ends at once (a twisted factorisation: Golub & Van Loan 2013, *Matrix computations*, §4.3, Demmel 1997, §5): a column of `L` for each block, its
+    /// Cholesky factorisation in place, from both ends at once (a twisted factorisation; of tridiagonal matrices, LINPACK's `dptsl`: Dongarra et al. 1979, *LINPACK users' guide*, ch. 7): a column of `L` for each block, its
     /// rows below, or for blocks behind the middle those before: `Wᵢⱼ = Lᵢᵢ⁻¹·Aᵢⱼ` at `(i, j)`. On failure, the row at which it stopped.
     pub(super) fn factor(&mut self) -> Result<(), usize> {
         let (n, p, len, blocks) = (self.block, self.bandwidth, self.panel_len(), self.blocks);

@@ -1,4 +1,4 @@
-//! One file per term of the equation: its formula, its derivatives, and the check of them.
+//! One file per term of the equation: its formula, its derivatives, and the check of them. Detections are kept as [`sightings`], and [`views`] evaluates those of a frame together.
 //!
 //! All terms are parts of one negative log posterior: `½·(…)²` of residuals divided by their standard deviation. Each
 //! gives a quadratic local model: cost, gradient, and a positive semi-definite Gauss–Newton matrix.

@@ -180,7 +180,7 @@ impl WithSimd for Evaluation<'_> {
                 Wanted::Gradients => &mut each[..tiles],
                 Wanted::Each(_) => &mut each[c * tiles..(c + 1) * tiles],
             };
-            // Step by step, all tiles in each: one tile's numbers wait for each other for longer than it takes to compute them.
+            // Step by step, all tiles in each. (Tile by tile, all steps in each, takes as long.)
             for (((seen, observed), point), on_way) in own.iter_mut().zip(observed).zip(&*points).zip(&mut *on_way) {
                 if let Wanted::Each(_) = wanted {
                     seen.weight = observed[2];
