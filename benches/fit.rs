@@ -23,7 +23,11 @@ fn fit(c: &mut Criterion) {
             let mut memory = Workspace::default();
             let solved = solve_in(&mut memory, &problem, start.clone(), &SolveOptions::default());
             let frames = problem.trials[0].times.len() as u64;
-            eprintln!("sizes and poses of {frames} frames: {} iterations, cost {:.2e}", solved.iterations, solved.cost);
+            let (dofs, groups) = (problem.layout.dofs(), problem.groups());
+            eprintln!(
+                "sizes and poses of {frames} frames, {dofs} degrees of freedom, {groups} sizes: {} iterations, cost {:.2e}",
+                solved.iterations, solved.cost
+            );
             // Time for each frame: what joint scale and pose are compared by.
             group.throughput(criterion::Throughput::Elements(frames));
             group.bench_function("sizes_and_poses_from_markers", |b| {

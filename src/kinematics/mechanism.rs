@@ -14,11 +14,22 @@ pub struct Column {
     pub body: BodyId,
 }
 
-/// A scaled displacement: how a scale group moves a body's origin, before rotation into the world.
+/// How a scale group moves the origin of a body away from its parent's: the whole body, and all bodies distal to it, move alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shift {
+    /// Index into the scale groups.
+    pub group: usize,
+    /// The body.
+    pub body: BodyId,
+}
+
+/// A scale group, and the axes along which it scales a body.
 #[derive(Debug, Clone, PartialEq)]
-struct ScaledBy {
-    group: usize,
-    mask: Vector3<f64>,
+pub(crate) struct ScaledBy {
+    /// Index into the scale groups.
+    pub group: usize,
+    /// 1 along the axes, 0 along others.
+    pub mask: Vector3<f64>,
 }
 
 /// A skeleton prepared for fitting. Immutable.
@@ -35,8 +46,11 @@ pub struct Mechanism {
     body_columns: Vec<usize>,
     /// Groups acting on each body.
     body_groups: Vec<Vec<ScaledBy>>,
-    /// Groups that may move each body's origin, ascending.
-    groups_moving: Vec<Vec<usize>>,
+    shifts: Vec<Shift>,
+    /// First shift of each body, and one past the last.
+    body_shifts: Vec<usize>,
+    /// By operation: the shifts it has a part in, each with the axes along which it does.
+    shifted_by: Vec<Vec<(usize, Vector3<f64>)>>,
 }
 
 /// Positions and derivatives of one frame; reused between frames.
@@ -46,8 +60,8 @@ pub struct FrameDerivatives {
     pub frame: Frame,
     /// Twist of each column about the world's origin, `[ω; v]`, per unit of its degree of freedom.
     pub twists: Vec<Vector6<f64>>,
-    /// Displacement of each body's origin per unit of each scale parameter, `[body][group]`, metres.
-    pub origin_by_scale: Vec<Vector3<f64>>,
+    /// By shift ([`Mechanism::shifts`]): how far the body moves away from its parent per unit of the scale parameter, metres in world.
+    pub shifts: Vec<Vector3<f64>>,
 }
 
 impl Mechanism {
@@ -99,21 +113,46 @@ impl Mechanism {
                 body_groups[body.index()].push(ScaledBy { group: g, mask });
             }
         }
-        let mut groups_moving: Vec<Vec<usize>> = Vec::with_capacity(skeleton.bodies.len());
+        let mut shifts: Vec<Shift> = Vec::new();
+        let mut body_shifts = vec![0];
+        let mut shifted_by = vec![Vec::new(); skeleton.operations.len()];
         for (b, body) in skeleton.bodies.iter().enumerate() {
-            let mut moving = if b == 0 { Vec::new() } else { groups_moving[body.parent.index()].clone() };
-            for operation in &skeleton.operations[body.operations.clone()] {
-                if let Operation::Translate { scaled_by, .. }
-                | Operation::TranslateAlong { scaled_by: Some(scaled_by), .. } = operation
-                {
-                    moving.extend(body_groups[scaled_by.index()].iter().map(|s| s.group));
+            let first = shifts.len();
+            for i in body.operations.clone() {
+                let (along, scaled_by) = match &skeleton.operations[i] {
+                    Operation::Translate { offset, scaled_by } => (*offset, scaled_by),
+                    Operation::TranslateAlong { axis, scaled_by: Some(scaled_by), .. } => {
+                        (axis.into_inner(), scaled_by)
+                    }
+                    _ => continue,
+                };
+                for s in &body_groups[scaled_by.index()] {
+                    if along.component_mul(&s.mask) == Vector3::zeros() {
+                        continue;
+                    }
+                    let known = shifts[first..].iter().position(|shift| shift.group == s.group);
+                    let at = first + known.unwrap_or(shifts.len() - first);
+                    if known.is_none() {
+                        shifts.push(Shift { group: s.group, body: BodyId(b as u32) });
+                    }
+                    shifted_by[i].push((at, s.mask));
                 }
             }
-            moving.sort_unstable();
-            moving.dedup();
-            groups_moving.push(moving);
+            body_shifts.push(shifts.len());
         }
-        Self { skeleton, groups, dofs, dof_of, rotor_dofs, columns, body_columns, body_groups, groups_moving }
+        Self {
+            skeleton,
+            groups,
+            dofs,
+            dof_of,
+            rotor_dofs,
+            columns,
+            body_columns,
+            body_groups,
+            shifts,
+            body_shifts,
+            shifted_by,
+        }
     }
 
     /// The skeleton.
@@ -151,6 +190,16 @@ impl Mechanism {
         self.body_columns[body]..self.body_columns[body + 1]
     }
 
+    /// What scale parameters move, body by body in topological order. (What they do to markers within a body is not among it.)
+    pub fn shifts(&self) -> &[Shift] {
+        &self.shifts
+    }
+
+    /// Shifts of a body.
+    pub fn body_shifts(&self, body: usize) -> std::ops::Range<usize> {
+        self.body_shifts[body]..self.body_shifts[body + 1]
+    }
+
     /// Columns of all bodies from ground to each body, itself included.
     pub fn paths(&self) -> Vec<Vec<usize>> {
         let mut paths: Vec<Vec<usize>> = Vec::with_capacity(self.skeleton.bodies.len());
@@ -167,7 +216,7 @@ impl Mechanism {
         FrameDerivatives {
             frame: Frame::new(&self.skeleton),
             twists: vec![Vector6::zeros(); self.columns.len()],
-            origin_by_scale: vec![Vector3::zeros(); self.skeleton.bodies.len() * self.groups.groups.len()],
+            shifts: vec![Vector3::zeros(); self.shifts.len()],
         }
     }
 
@@ -184,21 +233,21 @@ impl Mechanism {
         }
     }
 
-    /// Scale groups of a body itself, each with the axes along which it scales.
-    pub(super) fn groups_within(&self, body: usize, mut each: impl FnMut(usize, &Vector3<f64>)) {
-        self.body_groups[body].iter().for_each(|s| each(s.group, &s.mask));
-    }
-
-    /// Scale groups that may move the origin of a body, in ascending order.
-    pub fn groups_moving(&self, body: usize) -> &[usize] {
-        &self.groups_moving[body]
+    /// Scale groups of a body itself.
+    pub(crate) fn groups_within(&self, body: usize) -> &[ScaledBy] {
+        &self.body_groups[body]
     }
 
     /// Displacement of a marker per unit of each scale parameter, metres in world.
     pub fn marker_by_scale(&self, w: &FrameDerivatives, marker: MarkerId, out: &mut [Vector3<f64>]) {
         let m = &self.skeleton.markers[marker.index()];
-        let (b, groups) = (m.body.index(), self.groups.groups.len());
-        out.copy_from_slice(&w.origin_by_scale[b * groups..(b + 1) * groups]);
+        let b = m.body.index();
+        out.fill(Vector3::zeros());
+        let mut proximal = b;
+        while proximal > 0 {
+            self.body_shifts(proximal).for_each(|i| out[self.shifts[i].group] += w.shifts[i]);
+            proximal = self.skeleton.bodies[proximal].parent.index();
+        }
         self.marker_within_body_by_scale(marker, |g, d| out[g] += w.frame.rotations[b] * d);
     }
 
@@ -225,24 +274,21 @@ impl Mechanism {
         rotors: &[Rotation3<f64>],
         w: &mut FrameDerivatives,
     ) {
-        let groups = self.groups.groups.len();
-        let FrameDerivatives { frame, twists, origin_by_scale } = w;
+        let FrameDerivatives { frame, twists, shifts } = w;
+        shifts.fill(Vector3::zeros());
         let mut column = 0;
         for (b, body) in self.skeleton.bodies.iter().enumerate() {
             let parent = body.parent.index();
             let (mut r, mut p) = (Rotation3::identity(), Vector3::zeros());
             if b > 0 {
                 (r, p) = (frame.rotations[parent], frame.origins[parent]);
-                let (before, here) = origin_by_scale.split_at_mut(b * groups);
-                here[..groups].copy_from_slice(&before[parent * groups..(parent + 1) * groups]);
             }
-            let by_scale = &mut origin_by_scale[b * groups..(b + 1) * groups];
-            for operation in &self.skeleton.operations[body.operations.clone()] {
-                match operation {
+            for i in body.operations.clone() {
+                match &self.skeleton.operations[i] {
                     Operation::Translate { offset, scaled_by } => {
                         p += r * offset.component_mul(&Vector3::from(scales.0[scaled_by.index()]));
-                        for s in &self.body_groups[scaled_by.index()] {
-                            by_scale[s.group] += r * offset.component_mul(&s.mask);
+                        for (shift, mask) in &self.shifted_by[i] {
+                            shifts[*shift] += r * offset.component_mul(mask);
                         }
                     }
                     Operation::Rotate(c) => r *= c,
@@ -265,10 +311,8 @@ impl Mechanism {
                             twists[column] = Vector6::new(0.0, 0.0, 0.0, v.x, v.y, v.z);
                             column += 1;
                         }
-                        if let Some(scaled_by) = scaled_by {
-                            for s in &self.body_groups[scaled_by.index()] {
-                                by_scale[s.group] += direction * (axis.abs().dot(&s.mask) * length);
-                            }
+                        for (shift, mask) in &self.shifted_by[i] {
+                            shifts[*shift] += direction * (axis.abs().dot(mask) * length);
                         }
                         p += direction * (k * length);
                     }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! ∂/∂q_j = Σ τ_k·W_b(k)                          columns k of degree of freedom j; b(k) the body they act at
-//! ∂/∂s_g = Σ t_b,g·F_b + Σ (R_b·d_m,g)·f_m       t: of a body's origin, d: of a marker within its body; F_b: of the body's own markers
+//! ∂/∂s_g = Σ t_b,g·F_b + Σ (R_b·d_m,g)·f_m       t: of a body away from its parent, d: of a marker within its body; F_b: the force in W_b
 //! ∂/∂o_m = R_bᵀ·f_m
 //! ```
 //!
@@ -91,19 +91,18 @@ impl Mechanism {
             offsets[m] += in_body;
             stretches[b] += skeleton.markers[m].location.component_mul(&in_body);
         }
-        let groups = scales.len();
-        for (b, own) in wrenches.iter().enumerate() {
-            let force = own.fixed_rows::<3>(3).into_owned();
-            for &g in self.groups_moving(b) {
-                scales[g] += frame.origin_by_scale[b * groups + g].dot(&force);
-            }
-            self.groups_within(b, |g, mask| scales[g] += mask.dot(&stretches[b]));
+        for (b, stretch) in stretches.iter().enumerate() {
+            self.groups_within(b).iter().for_each(|s| scales[s.group] += s.mask.dot(stretch));
         }
         // Children come after their parents: backwards, each body has all that is distal to it when its turn comes.
         for (b, body) in skeleton.bodies.iter().enumerate().rev() {
             let distal = wrenches[b];
             for k in self.body_columns(b) {
                 dofs[self.columns()[k].dof] += frame.twists[k].dot(&distal);
+            }
+            let force = distal.fixed_rows::<3>(3).into_owned();
+            for i in self.body_shifts(b) {
+                scales[self.shifts()[i].group] += frame.shifts[i].dot(&force);
             }
             if b > 0 {
                 wrenches[body.parent.index()] += distal;

@@ -13,13 +13,14 @@
 //! A long band is eliminated from both ends at once. Everything is factored in place: of a long trial's border there is one copy. Work is cut into pieces of fixed
 //! size and every sum is taken in a fixed order, so that results do not depend on the number of threads.
 
-use super::banded::BlockBanded;
+use super::banded::{BlockBanded, split};
 use super::border::{Border, PANEL};
 use super::dense;
 use super::zeroed;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// The matrix is not positive definite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +68,85 @@ impl Band {
         self.matrix.reshape(block, blocks, bandwidth);
         self.border.reshape(block * blocks, columns);
         zeroed(&mut self.rhs, block * blocks);
+    }
+}
+
+/// Some controls in a row of a [`Band`], to add to: threads sum over different ones.
+pub struct BandPart<'a> {
+    block: usize,
+    bandwidth: usize,
+    blocks: usize,
+    matrix: &'a mut [f64],
+    border: Vec<&'a mut [f64]>,
+    rhs: &'a mut [f64],
+}
+
+impl Band {
+    /// Controls `.. ends[0]`, `ends[0] .. ends[1]`, and so on.
+    pub fn parts_mut(&mut self, ends: &[usize]) -> Vec<BandPart<'_>> {
+        let (block, bandwidth) = (self.matrix.block, self.matrix.bandwidth);
+        let rows: Vec<usize> = ends.iter().map(|end| end * block).collect();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let (matrices, borders) = (self.matrix.parts_mut(ends), self.border.parts_mut(&rows));
+        let rest = matrices.into_iter().zip(borders).zip(split(&mut self.rhs, block, ends));
+        let part = |((start, end), ((matrix, border), rhs)): ((usize, &usize), _)| BandPart {
+            block,
+            bandwidth,
+            blocks: end - start,
+            matrix,
+            border,
+            rhs,
+        };
+        starts.zip(ends).zip(rest).map(part).collect()
+    }
+}
+
+impl BandPart<'_> {
+    /// Its controls.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// The same, for a while.
+    pub fn reborrow(&mut self) -> BandPart<'_> {
+        let border = self.border.iter_mut().map(|panel| &mut **panel).collect();
+        BandPart { matrix: self.matrix, border, rhs: self.rhs, ..*self }
+    }
+
+    /// Column `column` of the block with column control `j` of these and row control `i`, `j ≤ i ≤ j + p`, which may lie beyond these.
+    #[inline]
+    pub fn column_mut(&mut self, i: usize, j: usize, column: usize) -> &mut [f64] {
+        let (n, rows) = (self.block, (self.bandwidth + 1) * self.block);
+        let at = j * rows * n + column * rows + (i - j) * n;
+        &mut self.matrix[at..at + n]
+    }
+
+    /// Columns of a panel ([`PANEL`]) of the border's row `row`, counted from these controls' first.
+    #[inline]
+    pub fn border_mut(&mut self, row: usize, panel: usize, columns: Range<usize>) -> &mut [f64] {
+        let data = &mut self.border[panel];
+        let width = data.len() / (self.blocks * self.block);
+        &mut data[row * width + columns.start..row * width + columns.end]
+    }
+
+    /// Right-hand side of a control.
+    #[inline]
+    pub fn rhs_mut(&mut self, block: usize) -> &mut [f64] {
+        &mut self.rhs[block * self.block..(block + 1) * self.block]
+    }
+
+    /// Adds `other`, which has as many columns, to the first controls.
+    pub fn add(&mut self, other: &Band) {
+        fn all(to: &mut [f64], from: &[f64]) {
+            for (a, b) in to.iter_mut().zip(from) {
+                *a += b;
+            }
+        }
+        all(self.matrix, other.matrix.data());
+        for (i, to) in self.border.iter_mut().enumerate() {
+            all(to, other.border.panel_data(i));
+        }
+        all(self.rhs, &other.rhs);
     }
 }
 

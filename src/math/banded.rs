@@ -3,11 +3,21 @@
 use super::dense;
 use super::zeroed;
 use faer::{MatMut, MatRef};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// A band of fewer blocks than this times its half bandwidth is eliminated from one end.
 const SHORT: usize = 8;
+
+/// Items `.. ends[0]`, `ends[0] .. ends[1]`, and so on, of `size` numbers each.
+pub(super) fn split<'a>(mut data: &'a mut [f64], size: usize, ends: &[usize]) -> Vec<&'a mut [f64]> {
+    let mut start = 0;
+    let part = |&end: &usize| {
+        let (own, behind) = std::mem::take(&mut data).split_at_mut((end - start) * size);
+        (data, start) = (behind, end);
+        own
+    };
+    ends.iter().map(part).collect()
+}
 
 /// A symmetric block-banded matrix, lower triangle, stored by block columns: the panel of block column `j` is a
 /// column-major `(p+1)·n × n` matrix holding blocks `(j, j), (j+1, j), …, (j+p, j)`.
@@ -44,22 +54,15 @@ impl BlockBanded {
         (self.bandwidth + 1) * self.block * self.block
     }
 
-    /// The panels of block columns `first ..`, side by side.
-    pub fn par_panels_mut(&mut self, first: usize) -> impl IndexedParallelIterator<Item = &mut [f64]> {
-        let n = self.panel_len();
-        self.data[first * n..].par_chunks_mut(n.max(1))
+    /// Block columns `.. ends[0]`, `ends[0] .. ends[1]`, and so on, as they are stored.
+    pub(super) fn parts_mut(&mut self, ends: &[usize]) -> Vec<&mut [f64]> {
+        let size = self.panel_len();
+        split(&mut self.data, size, ends)
     }
 
-    /// The panel of block column `j`, as it is stored.
-    pub fn panel_data(&self, j: usize) -> &[f64] {
-        let n = self.panel_len();
-        &self.data[j * n..(j + 1) * n]
-    }
-
-    /// Column `column` of block `(i, j)`, `j ≤ i ≤ j + p`.
-    pub fn column_mut(&mut self, i: usize, j: usize, column: usize) -> &mut [f64] {
-        let o = self.offset(i, j, 0, column);
-        &mut self.data[o..o + self.block]
+    /// As it is stored.
+    pub(super) fn data(&self) -> &[f64] {
+        &self.data
     }
 
     /// The element at `(row, column)` of block `(i, j)`, `j ≤ i ≤ j + p`.

@@ -65,11 +65,15 @@ impl Border {
         PANEL.min(self.columns - i * PANEL)
     }
 
+    /// A panel as it is stored.
+    pub(super) fn panel_data(&self, i: usize) -> &[f64] {
+        let first = self.rows * i * PANEL;
+        &self.data[first..first + self.rows * self.width(i)]
+    }
+
     /// A panel, `rows × width`.
     pub(super) fn panel(&self, i: usize) -> MatRef<'_, f64> {
-        let first = self.rows * i * PANEL;
-        let width = self.width(i);
-        MatRef::from_row_major_slice(&self.data[first..first + self.rows * width], self.rows, width)
+        MatRef::from_row_major_slice(self.panel_data(i), self.rows, self.width(i))
     }
 
     /// Row `row` of each panel, in the order of columns.
@@ -82,12 +86,31 @@ impl Border {
     }
 
     /// All panels side by side: their first column, their width, and their rows from the first on.
-    pub fn par_panels_mut(&mut self) -> impl IndexedParallelIterator<Item = (usize, usize, &mut [f64])> {
+    fn par_panels_mut(&mut self) -> impl IndexedParallelIterator<Item = (usize, usize, &mut [f64])> {
         let (rows, columns) = (self.rows, self.columns);
         self.data
             .par_chunks_mut((rows * PANEL).max(1))
             .enumerate()
             .map(move |(i, data)| (i * PANEL, PANEL.min(columns - i * PANEL), data))
+    }
+
+    /// Rows `.. ends[0]`, `ends[0] .. ends[1]`, and so on: of each such part its rows in each panel.
+    pub(super) fn parts_mut(&mut self, ends: &[usize]) -> Vec<Vec<&mut [f64]>> {
+        let (rows, panels) = (self.rows, self.panels());
+        let widths: Vec<usize> = (0..panels).map(|i| self.width(i)).collect();
+        let mut parts: Vec<Vec<&mut [f64]>> = ends.iter().map(|_| Vec::with_capacity(panels)).collect();
+        let mut data = &mut self.data[..];
+        for width in widths {
+            let (mut panel, rest) = data.split_at_mut(rows * width);
+            data = rest;
+            let mut start = 0;
+            for (part, &end) in parts.iter_mut().zip(ends) {
+                let (own, behind) = panel.split_at_mut((end - start) * width);
+                part.push(own);
+                (panel, start) = (behind, end);
+            }
+        }
+        parts
     }
 
     /// `E ← L⁻¹·E` for a factored band.
@@ -167,6 +190,18 @@ mod tests {
         let mut seen = Vec::new();
         border.par_panels_mut().map(|(first, width, data)| (first, width, data.len())).collect_into_vec(&mut seen);
         assert_eq!(seen, [(0, PANEL, rows * PANEL), (PANEL, 2, rows * 2)]);
+    }
+
+    #[test]
+    fn parts_are_rows_of_all_panels() {
+        let mut border = Border::zeros(5, PANEL + 2);
+        for (i, part) in border.parts_mut(&[2, 2, 5]).into_iter().enumerate() {
+            assert_eq!(part.iter().map(|p| p.len()).collect::<Vec<_>>(), [[2, 0, 3][i] * PANEL, [2, 0, 3][i] * 2]);
+            part.into_iter().for_each(|panel| panel.fill(i as f64));
+        }
+        for c in [0, PANEL - 1, PANEL, PANEL + 1] {
+            assert_eq!((0..5).map(|r| border.at(r, c)).collect::<Vec<_>>(), [0.0, 0.0, 2.0, 2.0, 2.0]);
+        }
     }
 
     #[test]

@@ -4,25 +4,29 @@
 //! `d_g`, which does not. So does its offset, along the columns of `R`: whatever is summed for offsets gives the part of scales within the body too, once all frames are done.
 
 use super::frame::Shared;
+use super::sizes::tiles;
 use super::spatial::SpatialInformation;
+use crate::math::lanes::{Row, TILE};
 use nalgebra::{Matrix3, Matrix6x3, Vector3, Vector6};
 
 /// See the [module](self). `W`, `g`: information and gradient of a marker; `A = ∂p/∂twist`.
 #[derive(Debug, Clone)]
 pub(super) struct Corner {
     pub cost: f64,
-    groups: usize,
-    slots: usize,
-    /// `Σ t_gᵀ·W·t_h`, `[g][h]`, `h ≤ g`.
-    pub scale_scale: Vec<f64>,
+    /// Scale parameters that are free.
+    pub groups: usize,
+    /// `M`, of which `M + Mᵀ` is `Σ t_gᵀ·W·t_h`: `[g][h]`, in rows.
+    pub scale_scale: Vec<Row<f64>>,
     /// `Σ t_gᵀ·g`.
     pub scale_gradient: Vec<f64>,
+    /// `Σ diag(location)·RᵀW·t_g` over the markers of a body, `[body][group]`, in rows.
+    pub stretch_scale: Vec<[Row<f64>; 3]>,
     /// `Σ RᵀW·R`, by slot.
     pub offset_offset: Vec<Matrix3<f64>>,
     /// `Σ Rᵀ·g`, by slot.
     pub offset_gradient: Vec<Vector3<f64>>,
-    /// `Σ RᵀW·t_g`, `[slot][group]`.
-    pub offset_scale: Vec<Vector3<f64>>,
+    /// `Σ RᵀW·t_g` of markers whose offset is free, `[marker][group]`, in rows.
+    pub offset_scale: Vec<[Row<f64>; 3]>,
     /// `Σ AᵀW·A`, by camera.
     pub camera_camera: Vec<SpatialInformation>,
     /// `Σ Aᵀ·g`, by camera.
@@ -34,16 +38,20 @@ pub(super) struct Corner {
 }
 
 impl Corner {
-    pub fn zeros(cameras: usize, slots: usize, groups: usize) -> Self {
+    pub fn zeros(shared: &Shared) -> Self {
+        let (cameras, slots) = (shared.problem.rig.len(), shared.problem.markers.len());
+        let (groups, free) = (shared.scales_free(), shared.free_offsets.iter().flatten().count());
+        let (tiles, bodies) = (tiles(groups), shared.problem.mechanism.skeleton().bodies.len());
+        let row = Row::filled(0.0);
         Self {
             cost: 0.0,
             groups,
-            slots,
-            scale_scale: vec![0.0; groups * groups],
+            scale_scale: vec![row; groups * tiles],
             scale_gradient: vec![0.0; groups],
+            stretch_scale: vec![[row; 3]; bodies * tiles],
             offset_offset: vec![Matrix3::zeros(); slots],
             offset_gradient: vec![Vector3::zeros(); slots],
-            offset_scale: vec![Vector3::zeros(); slots * groups],
+            offset_scale: vec![[row; 3]; free * tiles],
             camera_camera: vec![SpatialInformation::zeros(); cameras],
             camera_gradient: vec![Vector6::zeros(); cameras],
             camera_scale: vec![Vector6::zeros(); cameras * groups],
@@ -52,12 +60,14 @@ impl Corner {
     }
 
     pub fn clear(&mut self) {
+        let row = Row::filled(0.0);
         self.cost = 0.0;
-        self.scale_scale.fill(0.0);
+        self.scale_scale.fill(row);
         self.scale_gradient.fill(0.0);
+        self.stretch_scale.fill([row; 3]);
         self.offset_offset.fill(Matrix3::zeros());
         self.offset_gradient.fill(Vector3::zeros());
-        self.offset_scale.fill(Vector3::zeros());
+        self.offset_scale.fill([row; 3]);
         self.camera_camera.fill(SpatialInformation::zeros());
         self.camera_gradient.fill(Vector6::zeros());
         self.camera_scale.fill(Vector6::zeros());
@@ -70,12 +80,18 @@ impl Corner {
                 *a += *b;
             }
         }
+        fn rows<'a>(to: impl IntoIterator<Item = &'a mut Row<f64>>, from: impl IntoIterator<Item = &'a Row<f64>>) {
+            for (a, b) in to.into_iter().zip(from) {
+                all(&mut a.0, &b.0);
+            }
+        }
         self.cost += other.cost;
-        all(&mut self.scale_scale, &other.scale_scale);
+        rows(&mut self.scale_scale, &other.scale_scale);
         all(&mut self.scale_gradient, &other.scale_gradient);
+        rows(self.stretch_scale.as_flattened_mut(), other.stretch_scale.as_flattened());
         all(&mut self.offset_offset, &other.offset_offset);
         all(&mut self.offset_gradient, &other.offset_gradient);
-        all(&mut self.offset_scale, &other.offset_scale);
+        rows(self.offset_scale.as_flattened_mut(), other.offset_scale.as_flattened());
         all(&mut self.camera_camera, &other.camera_camera);
         all(&mut self.camera_gradient, &other.camera_gradient);
         all(&mut self.camera_scale, &other.camera_scale);
@@ -87,30 +103,51 @@ impl Corner {
         let (border, mechanism) = (&shared.border, &shared.problem.mechanism);
         let groups = self.groups;
         let mut out = DenseCorner::zeros(border.columns, self.cost);
-        // Within the body: d_g of every slot, 0 where a group does not scale it.
-        let mut within = vec![Vector3::zeros(); self.slots * groups];
-        for (slot, marker) in shared.problem.markers.iter().enumerate() {
-            mechanism.marker_within_body_by_scale(*marker, |g, d| within[slot * groups + g] = d);
-        }
-        let scaled = |slot: usize| &within[slot * groups..(slot + 1) * groups];
+        let tiles = tiles(groups);
+        let skeleton = mechanism.skeleton();
+        // A number, or three, of group `g` among rows.
+        let of_group = |rows: &[[Row<f64>; 3]], g: usize| Vector3::from_fn(|i, _| rows[g / TILE][i].0[g % TILE]);
+        // Within the body: d_g of a marker, for the groups that scale its body.
+        let within = |slot: usize| {
+            let mut list = Vec::new();
+            mechanism.marker_within_body_by_scale(shared.problem.markers[slot], |g, d| list.push((g, d)));
+            list
+        };
         if let Some(s) = border.scales {
             for g in 0..groups {
                 out.gradient[s + g] += self.scale_gradient[g];
                 for h in 0..=g {
-                    out.lower(s + g, s + h, self.scale_scale[g * groups + h]);
+                    let at = |g: usize, h: usize| self.scale_scale[g * tiles + h / TILE].0[h % TILE];
+                    out.lower(s + g, s + h, at(g, h) + at(h, g));
                 }
             }
-            for slot in 0..self.slots {
-                let (d, own) = (scaled(slot), &self.offset_offset[slot]);
-                let by_origin = &self.offset_scale[slot * groups..(slot + 1) * groups];
-                for g in 0..groups {
-                    out.gradient[s + g] += d[g].dot(&self.offset_gradient[slot]);
-                    for h in 0..=g {
-                        let value = d[g].dot(&by_origin[h]) + d[h].dot(&by_origin[g]) + d[g].dot(&(own * d[h]));
-                        out.lower(s + g, s + h, value);
+            for b in 0..skeleton.bodies.len() {
+                let by_origin = &self.stretch_scale[b * tiles..(b + 1) * tiles];
+                for scaled in mechanism.groups_within(b) {
+                    for h in 0..groups {
+                        let value = scaled.mask.dot(&of_group(by_origin, h));
+                        out.lower(s + scaled.group, s + h, if h == scaled.group { 2.0 * value } else { value });
+                    }
+                }
+            }
+            for (slot, own) in self.offset_offset.iter().enumerate() {
+                let within = within(slot);
+                for (g, d) in &within {
+                    out.gradient[s + g] += d.dot(&self.offset_gradient[slot]);
+                    let pushed = own * d;
+                    for (h, e) in within.iter().filter(|(h, _)| h <= g) {
+                        out.lower(s + g, s + h, pushed.dot(e));
                     }
                     if let Some(o) = border.offsets[slot] {
-                        let column = by_origin[g] + own * d[g];
+                        for j in 0..3 {
+                            out.lower(o + j, s + g, pushed[j]);
+                        }
+                    }
+                }
+                if let (Some(o), Some(free)) = (border.offsets[slot], shared.free_offsets[slot]) {
+                    let by_origin = &self.offset_scale[free * tiles..(free + 1) * tiles];
+                    for g in 0..groups {
+                        let column = of_group(by_origin, g);
                         for j in 0..3 {
                             out.lower(o + j, s + g, column[j]);
                         }
@@ -136,8 +173,9 @@ impl Corner {
                     out.lower(first + i, first + j, self.camera_camera[camera].at(i, j));
                 }
             }
-            for slot in 0..self.slots {
-                let block = &self.camera_offset[camera * self.slots + slot];
+            let slots = self.offset_offset.len();
+            for slot in 0..slots {
+                let block = &self.camera_offset[camera * slots + slot];
                 if let Some(o) = border.offsets[slot] {
                     for j in 0..3 {
                         for i in 0..6 {
@@ -146,7 +184,7 @@ impl Corner {
                     }
                 }
                 if let Some(s) = border.scales {
-                    for (g, d) in scaled(slot).iter().enumerate().filter(|(_, d)| **d != Vector3::zeros()) {
+                    for (g, d) in within(slot) {
                         let column = block * d;
                         for i in 0..6 {
                             out.lower(first + i, s + g, -column[i]);

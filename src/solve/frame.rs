@@ -2,9 +2,11 @@
 
 use super::corner::Corner;
 use super::problem::{BorderLayout, Free, Information, Parameters, Problem};
-use super::spatial::SpatialInformation;
+use super::sizes::{Sizes, Subtrees};
+use super::spatial::{SpatialInformation, of_axes};
 use crate::camera::Projector;
 use crate::kinematics::FrameDerivatives;
+use crate::math::border::PANEL;
 use crate::math::lanes::Row;
 use crate::math::se3::wrench;
 use crate::residual::point::PointObservation;
@@ -29,6 +31,8 @@ pub(super) struct Shared<'a> {
     pub paths: Vec<Vec<usize>>,
     /// Columns of the border that each degree of freedom has anything to do with: an elbow moves no marker of the foot.
     pub touched: Vec<Vec<Range<usize>>>,
+    /// By slot: its place among those whose offset is free.
+    pub free_offsets: Vec<Option<usize>>,
     pub information: Information,
     /// Of the noise, by trial: [`Scene::precision`].
     pub precision: Vec<Vec<[Row<f64>; 2]>>,
@@ -39,6 +43,8 @@ impl<'a> Shared<'a> {
         let paths = problem.mechanism.paths();
         let border = problem.border_of(free);
         let touched = touched(problem, &border, &paths);
+        let mut places = 0..;
+        let free_offsets = border.offsets.iter().map(|o| o.and_then(|_| places.next())).collect();
         let of_noise = problem.trials.iter().map(|t| t.sightings.by_place(|c, k| problem.hyper.precision(c, k)));
         Self {
             problem,
@@ -50,17 +56,19 @@ impl<'a> Shared<'a> {
             origin: problem.origin(),
             paths,
             touched,
+            free_offsets,
             information,
             precision: of_noise.collect(),
         }
     }
 
-    pub fn corner(&self) -> Corner {
-        Corner::zeros(self.problem.rig.len(), self.problem.markers.len(), self.problem.groups())
+    /// Number of scale parameters that are free.
+    pub fn scales_free(&self) -> usize {
+        self.border.scales.map_or(0, |_| self.problem.groups())
     }
 }
 
-/// See [`Shared::touched`]. Gaps of a few columns are not worth a range of their own.
+/// See [`Shared::touched`]. Gaps of a few columns are not worth a range of their own; none leads from one panel of the border into the next.
 fn touched(problem: &Problem, border: &BorderLayout, paths: &[Vec<usize>]) -> Vec<Vec<Range<usize>>> {
     const GAP: usize = 12;
     let mechanism = &problem.mechanism;
@@ -83,7 +91,7 @@ fn touched(problem: &Problem, border: &BorderLayout, paths: &[Vec<usize>]) -> Ve
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for c in (0..row.len()).filter(|&c| row[c]) {
             match ranges.last_mut() {
-                Some(last) if c < last.end + GAP => last.end = c + 1,
+                Some(last) if c < last.end + GAP && c / PANEL == last.start / PANEL => last.end = c + 1,
                 _ => ranges.push(c..c + 1),
             }
         }
@@ -131,8 +139,7 @@ pub(super) struct FrameWork {
     pub cross: Vec<f64>,
     body_information: Vec<SpatialInformation>,
     body_gradient: Vec<Vector6<f64>>,
-    /// `[body][group]`.
-    body_scale: Vec<Vector6<f64>>,
+    sizes: Sizes,
     /// `[camera][body]`.
     camera_body: Vec<SpatialInformation>,
 }
@@ -142,7 +149,6 @@ impl FrameWork {
         let problem = shared.problem;
         let n = problem.layout.dofs();
         let bodies = problem.mechanism.skeleton().bodies.len();
-        let groups = problem.groups();
         Self {
             pose: problem.layout.default_pose(),
             weights: problem.layout.weights(),
@@ -154,7 +160,7 @@ impl FrameWork {
             cross: vec![0.0; n * shared.border.columns],
             body_information: vec![SpatialInformation::zeros(); bodies],
             body_gradient: vec![Vector6::zeros(); bodies],
-            body_scale: vec![Vector6::zeros(); bodies * groups],
+            sizes: Sizes::new(shared),
             camera_body: vec![SpatialInformation::zeros(); bodies * problem.rig.len()],
         }
     }
@@ -221,7 +227,7 @@ impl FrameWork {
         }
         self.body_information.fill(SpatialInformation::zeros());
         self.body_gradient.fill(Vector6::zeros());
-        self.body_scale.fill(Vector6::zeros());
+        self.sizes.clear();
         self.camera_body.fill(SpatialInformation::zeros());
 
         let scene = scene(shared, (trial, frame), &self.kinematics.frame.markers, &mut self.points);
@@ -248,8 +254,12 @@ impl FrameWork {
             places.start = here.end;
             points = &points[here_points..];
         }
-        self.bodies(shared, corner);
+        self.cameras(shared, corner);
+        self.sum_distal(shared);
         self.gather(shared);
+        let Self { kinematics, body_information, body_gradient, camera_body, cross, .. } = self;
+        let subtrees = Subtrees { information: body_information, force: body_gradient, in_camera: camera_body };
+        self.sizes.gather(shared, kinematics, &subtrees, cross, corner);
         self.priors(shared, corner);
     }
 
@@ -264,9 +274,10 @@ impl FrameWork {
     ) {
         let (problem, border) = (shared.problem, &shared.border);
         let mechanism = &problem.mechanism;
-        let (groups, bodies) = (problem.groups(), self.body_information.len());
+        let bodies = self.body_information.len();
         let marker = problem.markers[slot];
-        let b = mechanism.skeleton().markers[marker.index()].body.index();
+        let within = &mechanism.skeleton().markers[marker.index()];
+        let b = within.body.index();
         let p = self.kinematics.frame.markers[marker.index()];
         let about = p - shared.origin;
         let rotation = &self.kinematics.frame.rotations[b];
@@ -280,7 +291,8 @@ impl FrameWork {
                 let Some(its) = self.views.information_in(camera, place) else { continue };
                 let seen = SpatialInformation::of_point(&about, &its);
                 self.camera_body[camera * bodies + b] += seen;
-                corner.camera_offset[camera * problem.markers.len() + slot] += seen.of_axes(rotation);
+                corner.camera_offset[camera * problem.markers.len() + slot] +=
+                    of_axes(&about, &(its * rotation.matrix()));
             }
         }
         for o in points {
@@ -296,16 +308,12 @@ impl FrameWork {
         if border.columns == 0 {
             return;
         }
-        let axes = seen.of_axes(rotation); // 6×3
         let by_axes = information * rotation.matrix();
+        let axes = of_axes(&about, &by_axes);
         corner.offset_offset[slot] += rotation.matrix().tr_mul(&by_axes);
         corner.offset_gradient[slot] += rotation.matrix().tr_mul(&gradient);
         if border.scales.is_some() {
-            mechanism.marker_within_body_by_scale(marker, |g, d| self.body_scale[b * groups + g] += axes * d);
-            for &g in mechanism.groups_moving(b) {
-                let moved = &self.kinematics.origin_by_scale[b * groups + g];
-                corner.offset_scale[slot * groups + g] += by_axes.tr_mul(moved);
-            }
+            self.sizes.marker(b, &within.location, &axes, (&by_axes, shared.free_offsets[slot]));
         }
         if let Some(o) = border.offsets[slot] {
             for &k in &shared.paths[b] {
@@ -318,49 +326,20 @@ impl FrameWork {
         }
     }
 
-    /// What whole bodies have to do with scales and cameras, before sums over subtrees.
-    fn bodies(&mut self, shared: &Shared, corner: &mut Corner) {
-        let mechanism = &shared.problem.mechanism;
-        let (groups, bodies) = (shared.problem.groups(), self.body_information.len());
-        if shared.border.scales.is_some() {
-            for b in 0..bodies {
-                let moving = mechanism.groups_moving(b);
-                let moved = &self.kinematics.origin_by_scale[b * groups..(b + 1) * groups];
-                let force = self.body_gradient[b].fixed_rows::<3>(3).into_owned();
-                for (i, &g) in moving.iter().enumerate() {
-                    let pushed = self.body_information[b].of_displacement(&moved[g]);
-                    self.body_scale[b * groups + g] += pushed;
-                    corner.scale_gradient[g] += moved[g].dot(&force);
-                    for &h in &moving[..=i] {
-                        corner.scale_scale[g * groups + h] += pushed.fixed_rows::<3>(3).dot(&moved[h]);
-                    }
-                }
-            }
-        }
-        for (camera, column) in shared.border.cameras.iter().enumerate() {
-            if column.is_none() {
-                continue;
-            }
-            for b in 0..bodies {
-                let own = self.camera_body[camera * bodies + b];
-                corner.camera_camera[camera] += own;
-                if shared.border.scales.is_some() {
-                    for &g in mechanism.groups_moving(b) {
-                        let moved = &self.kinematics.origin_by_scale[b * groups + g];
-                        corner.camera_scale[camera * groups + g] += own.of_displacement(moved);
-                    }
-                }
+    /// What whole bodies have to do with cameras, before sums over subtrees.
+    fn cameras(&self, shared: &Shared, corner: &mut Corner) {
+        let bodies = self.body_information.len();
+        for (camera, _) in shared.border.cameras.iter().enumerate().filter(|(_, column)| column.is_some()) {
+            for own in &self.camera_body[camera * bodies..(camera + 1) * bodies] {
+                corner.camera_camera[camera] += *own;
             }
         }
     }
 
-    /// Sums body quantities over subtrees and pulls them into joint space.
-    fn gather(&mut self, shared: &Shared) {
-        let problem = shared.problem;
-        let mechanism = &problem.mechanism;
-        let skeleton = mechanism.skeleton();
-        let (n, groups, bodies) = (problem.layout.dofs(), problem.groups(), skeleton.bodies.len());
-        let border = &shared.border;
+    /// Sums over each body and all that are distal to it.
+    fn sum_distal(&mut self, shared: &Shared) {
+        let skeleton = shared.problem.mechanism.skeleton();
+        let bodies = skeleton.bodies.len();
         for b in (1..bodies).rev() {
             let parent = skeleton.bodies[b].parent.index();
             if parent == 0 {
@@ -370,19 +349,20 @@ impl FrameWork {
             self.body_information[parent] += own;
             let own = self.body_gradient[b];
             self.body_gradient[parent] += own;
-            if border.scales.is_some() {
-                for g in 0..groups {
-                    let own = self.body_scale[b * groups + g];
-                    self.body_scale[parent * groups + g] += own;
-                }
-            }
-            for (c, column) in border.cameras.iter().enumerate() {
+            for (c, column) in shared.border.cameras.iter().enumerate() {
                 if column.is_some() {
                     let own = self.camera_body[c * bodies + b];
                     self.camera_body[c * bodies + parent] += own;
                 }
             }
         }
+    }
+
+    /// Pulls these sums into joint space.
+    fn gather(&mut self, shared: &Shared) {
+        let problem = shared.problem;
+        let mechanism = &problem.mechanism;
+        let (n, bodies, border) = (problem.layout.dofs(), self.body_information.len(), &shared.border);
         let columns = mechanism.columns();
         for b in 1..bodies {
             let own = mechanism.body_columns(b);
@@ -400,11 +380,6 @@ impl FrameWork {
                     }
                 }
                 let row = &mut self.cross[dof * border.columns..(dof + 1) * border.columns];
-                if let Some(s) = border.scales {
-                    for g in 0..groups {
-                        row[s + g] += tau.dot(&self.body_scale[b * groups + g]);
-                    }
-                }
                 for (c, column) in border.cameras.iter().enumerate() {
                     if let Some(first) = column {
                         let force = self.camera_body[c * bodies + b].times(&tau);

@@ -7,7 +7,8 @@
 //! with Nielsen's rule for μ (Madsen, Nielsen & Tingleff 2004, *Methods for non-linear least squares problems*, §3.2), but after a step that gained
 //! just what it promised μ falls with the error of that promise: what is weakly told would otherwise be held back for iterations in which nothing else moves. The stop test is the Newton
 //! decrement `½·gᵀ·H⁻¹·g`: how far the cost can still fall. The cost being a negative log posterior, a decrement of 10⁻² is a distance of 0.14
-//! standard deviations from the minimum in the space of all parameters together, below anything that is reported.
+//! standard deviations from the minimum in the space of all parameters together, below anything that is reported. The decrement after a step need not be computed where two steps tell it:
+//! it falls from one to the next by a factor that falls itself, or stays (Hairer & Wanner 1996, *Solving ordinary differential equations II*, §IV.8, of Newton steps of another kind).
 
 use super::bend::bend;
 use super::linearise::{Linearisation, Workspace, linearise_in};
@@ -86,6 +87,8 @@ pub struct LevenbergMarquardt {
     options: SolveOptions,
     damping: f64,
     growth: f64,
+    /// What the step before promised, if it kept that.
+    kept: Option<f64>,
     finished: Option<TerminationReason>,
     history: Vec<f64>,
     /// Normal equations at the current parameters. A candidate is judged by linearising it, which is what the next iteration needs when it is accepted, as it nearly always is;
@@ -97,6 +100,9 @@ pub struct LevenbergMarquardt {
 /// Beyond this damping no step helps: the parameters are as good as rounding allows.
 const MAX_DAMPING: f64 = 1e12;
 
+/// How far from 1 the gain of a step that kept its promise is to what it promised.
+const NEARLY: f64 = 0.1;
+
 /// One good step says no more of the next than that damping may fall by this factor.
 const LARGEST_DECAY: f64 = 1e-3;
 
@@ -106,6 +112,7 @@ impl LevenbergMarquardt {
         Self {
             damping: options.damping,
             growth: 2.0,
+            kept: None,
             finished: None,
             history: Vec::new(),
             current: None,
@@ -178,7 +185,9 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
                 }
                 Ok(())
             })?;
-            let last = step.predicted < self.options.decrement || state.get_iter() + 1 >= self.options.max_iterations;
+            let promised_little = step.predicted < self.options.decrement;
+            let leaves_nothing = self.leaves_nothing(step.predicted);
+            let last = promised_little || leaves_nothing || state.get_iter() + 1 >= self.options.max_iterations;
             let (new, there) = if last {
                 (problem.problem("cost_count", |p| Ok(p.cost(&candidate)))?, None)
             } else {
@@ -187,19 +196,21 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
             };
             let ratio = (cost - new) / step.predicted;
             if new.is_finite() && ratio > 1e-4 {
+                let kept = (ratio - 1.0).abs() < NEARLY;
                 self.damping = (self.damping * decay(ratio)).max(1e-12);
                 self.growth = 2.0;
+                self.kept = kept.then_some(step.predicted);
                 accepted = Some((candidate, new));
                 self.current = there;
                 // A step shortened by damping may promise little far from the minimum.
-                if step.predicted < self.options.decrement && self.damping < 1.0 {
+                if promised_little && self.damping < 1.0 || leaves_nothing && kept {
                     self.finished = Some(TerminationReason::SolverConverged);
                 }
             } else {
                 if let Some(unused) = there {
                     self.workspace.recycle(unused.arrow.bands);
                 }
-                if step.predicted < self.options.decrement {
+                if promised_little {
                     // Nothing left to gain but rounding.
                     self.finished = Some(TerminationReason::SolverConverged);
                 } else {
@@ -232,7 +243,18 @@ impl LevenbergMarquardt {
         linearise_in(&mut self.workspace, problem, &problem.free, parameters, information)
     }
 
+    /// Whether a step that promises `predicted`, and keeps that, will have left less than is worth another.
+    fn leaves_nothing(&self, predicted: f64) -> bool {
+        /// By how much better than needed two steps have to converge to be believed.
+        const SAFETY: f64 = 10.0;
+        /// Beyond this damping promises are its own, and not the data's.
+        const UNDAMPED: f64 = 1e-8;
+        let next = self.kept.map_or(f64::INFINITY, |before| predicted * (predicted / before));
+        self.damping <= UNDAMPED && SAFETY * next < self.options.decrement
+    }
+
     fn reject(&mut self) {
+        self.kept = None;
         self.damping = (self.damping * self.growth).max(1e-8);
         self.growth *= 2.0;
         if self.damping > MAX_DAMPING {

@@ -4,9 +4,8 @@ use super::corner::{Corner, DenseCorner};
 use super::frame::{FrameWork, Shared};
 use super::problem::{Free, Information, Parameters, Problem, pieces};
 use crate::kinematics::Mechanism;
-use crate::math::arrow::{Arrow, Band};
-use crate::math::banded::BlockBanded;
-use crate::math::zeroed;
+use crate::math::arrow::{Arrow, Band, BandPart};
+use crate::math::border::PANEL;
 use crate::residual::{gaussian, smoothness};
 use crate::trajectory::{BSpline, LocalTrajectory};
 use nalgebra::{Matrix3, Vector3};
@@ -42,13 +41,11 @@ impl Workspace {
     }
 }
 
-/// One piece's sums, and what a worker needs to make them.
+/// What a worker needs to sum over a piece, and what it finds for others: its own controls it adds to where they are.
 struct Piece {
     work: FrameWork,
-    band: BlockBanded,
-    /// Row-major.
-    border: Vec<f64>,
-    gradient: Vec<f64>,
+    /// The next piece's first controls.
+    beyond: Band,
     corner: Corner,
 }
 
@@ -93,7 +90,7 @@ pub fn linearise_in(
     let shared = Shared::new(problem, free, parameters, information);
     let columns = shared.border.columns;
     let n = problem.layout.dofs();
-    let mut corner = shared.corner();
+    let mut corner = Corner::zeros(&shared);
     let mut bands = Vec::with_capacity(problem.trials.len());
     let mut storage = std::mem::take(&mut workspace.bands).into_iter();
     for (i, trial) in problem.trials.iter().enumerate() {
@@ -102,44 +99,21 @@ pub fn linearise_in(
         let mut band = storage.next().unwrap_or_else(|| Band::zeros(n, 0, p, 0));
         band.reshape(n, controls, p, columns);
         let pieces = pieces(trajectory, &trial.times);
-        let blocks = pieces.iter().map(|(spans, _)| spans.len()).max().unwrap_or(0) + p;
-        for wave in pieces.chunks(WAVE) {
+        // A piece's frames bear on the controls of its spans and on the next piece's first; the last piece has those at the end, too.
+        let end_of = |(spans, _): &(Range<usize>, _)| if spans.end + p == controls { controls } else { spans.end };
+        let ends: Vec<usize> = pieces.iter().map(end_of).collect();
+        let mut parts = band.parts_mut(&ends);
+        for (w, wave) in pieces.chunks(WAVE).enumerate() {
             let done = workspace.pieces(&shared, wave.len());
-            wave.par_iter()
-                .zip(&mut *done)
-                .for_each(|((spans, frames), piece)| piece.sum(&shared, i, spans, frames.clone(), (blocks, p)));
-            // Bands and borders of different pieces overlap by the spline's support: added in order.
-            for ((spans, _), piece) in wave.iter().zip(&*done) {
-                let length = (spans.len() + p) * n;
-                for (a, b) in band.rhs[spans.start * n..].iter_mut().zip(&piece.gradient[..length]) {
-                    *a -= b;
-                }
-                corner.add(&piece.corner);
-            }
-            let done = &*done;
-            let (first, end) = (wave[0].0.start, wave[wave.len() - 1].0.end + p);
-            band.matrix.par_panels_mut(first).take(end - first).enumerate().for_each(|(k, panel)| {
-                for ((spans, _), piece) in wave.iter().zip(done) {
-                    if (spans.start..spans.end + p).contains(&(first + k)) {
-                        let from = piece.band.panel_data(first + k - spans.start);
-                        for (a, b) in panel.iter_mut().zip(from) {
-                            *a += b;
-                        }
-                    }
-                }
+            let first = w * WAVE;
+            wave.par_iter().zip(&mut *done).zip(&mut parts[first..]).for_each(|(((spans, frames), piece), own)| {
+                piece.sum(&shared, (i, frames.clone()), spans.start, own);
             });
-            band.border.par_panels_mut().for_each(|(first, width, panel)| {
-                for ((spans, _), piece) in wave.iter().zip(done) {
-                    let length = (spans.len() + p) * n;
-                    let rows = panel[spans.start * n * width..].chunks_mut(width);
-                    for (row, from) in rows.zip(piece.border.chunks(columns)).take(length) {
-                        for (a, b) in row.iter_mut().zip(&from[first..first + width]) {
-                            *a += b;
-                        }
-                    }
-                }
-            });
+            let next = parts[first..].iter_mut().skip(1).collect::<Vec<_>>();
+            next.into_par_iter().zip(&*done).for_each(|(next, piece)| next.add(&piece.beyond));
+            done.iter().for_each(|piece| corner.add(&piece.corner));
         }
+        drop(parts);
         corner.cost += smoothness_normal(trajectory, &problem.hyper.smoothness_of(trajectory.knots()), &mut band);
         bands.push(band);
     }
@@ -159,17 +133,15 @@ impl Workspace {
         if self.shape.as_ref().is_none_or(|s| !s.is(&shape)) {
             // A frame's memory is small, that of a piece's sums is not.
             for piece in &mut self.pieces {
-                (piece.work, piece.corner) = (FrameWork::new(shared), shared.corner());
+                (piece.work, piece.corner) = (FrameWork::new(shared), Corner::zeros(shared));
             }
             self.shape = Some(shape);
         }
         while self.pieces.len() < count {
             self.pieces.push(Piece {
                 work: FrameWork::new(shared),
-                corner: shared.corner(),
-                band: BlockBanded::zeros(0, 0, 0),
-                border: Vec::new(),
-                gradient: Vec::new(),
+                corner: Corner::zeros(shared),
+                beyond: Band::zeros(0, 0, 0, 0),
             });
         }
         &mut self.pieces[..count]
@@ -196,42 +168,34 @@ impl Shape {
 }
 
 impl Piece {
-    /// Sums over frames, with room for `blocks` controls of which `p + 1` bear on each other.
-    fn sum(
-        &mut self,
-        shared: &Shared,
-        trial: usize,
-        spans: &Range<usize>,
-        frames: Range<usize>,
-        (blocks, p): (usize, usize),
-    ) {
-        let n = shared.problem.layout.dofs();
-        self.band.reshape(n, blocks, p);
-        zeroed(&mut self.border, blocks * n * shared.border.columns);
-        zeroed(&mut self.gradient, blocks * n);
-        self.corner.clear();
-        let columns = shared.border.columns;
-        let rotors = &shared.problem.layout.rotors;
-        let work = &mut self.work;
+    /// Sums over frames of a trial; `own` are the controls from `first` on.
+    fn sum(&mut self, shared: &Shared, (trial, frames): (usize, Range<usize>), first: usize, own: &mut BandPart) {
+        let Self { work, beyond, corner } = self;
+        let (n, rotors) = (shared.problem.layout.dofs(), &shared.problem.layout.rotors);
+        let p = shared.parameters.trajectories[trial].bandwidth();
+        beyond.reshape(n, p, p, shared.border.columns);
+        let mut beyond = beyond.parts_mut(&[p]);
+        let mut targets = Targets { own: own.reborrow(), beyond: beyond.swap_remove(0) };
+        corner.clear();
         let mut column = vec![0.0; n];
         for frame in frames {
-            work.linearise(shared, trial, frame, &mut self.corner);
-            let w = &work.weights;
-            let first = w.first - spans.start;
-            for k in 0..w.count {
-                let at = (first + k) * n;
-                add_weighted(&mut self.gradient[at..at + n], &work.gradient, work, k, rotors);
-            }
-            if columns > 0 {
-                add_border(&mut self.border[first * n * columns..], shared, work);
+            work.linearise(shared, trial, frame, corner);
+            let first = work.weights.first - first;
+            work.gradient.iter_mut().for_each(|g| *g = -*g);
+            for k in 0..work.weights.count {
+                let (part, at) = targets.of(first + k);
+                add_weighted(part.rhs_mut(at), &work.gradient, work, k, rotors);
+                if shared.border.columns > 0 {
+                    add_border(part, at, shared, work, k);
+                }
             }
             // A_ab += S_aᵀ·H·S_b, column by column of S_b.
-            for b in 0..w.count {
+            for b in 0..work.weights.count {
+                let (part, at) = targets.of(first + b);
                 for c in 0..n {
                     weighted_column(&mut column, work, b, c, rotors);
-                    for a in b..w.count {
-                        let target = self.band.column_mut(first + a, first + b, c);
-                        add_weighted(target, &column, work, a, rotors);
+                    for a in b..work.weights.count {
+                        add_weighted(part.column_mut(at + a - b, at, c), &column, work, a, rotors);
                     }
                 }
             }
@@ -239,30 +203,43 @@ impl Piece {
     }
 }
 
-/// `E_k += S_kᵀ·cross` for all controls `k` of a frame, row by row.
-fn add_border(target: &mut [f64], shared: &Shared, work: &FrameWork) {
+/// Where a piece adds to.
+struct Targets<'a> {
+    own: BandPart<'a>,
+    beyond: BandPart<'a>,
+}
+
+impl<'a> Targets<'a> {
+    /// Where a control is, counted from the piece's first.
+    fn of(&mut self, control: usize) -> (&mut BandPart<'a>, usize) {
+        match control.checked_sub(self.own.blocks()) {
+            None => (&mut self.own, control),
+            Some(behind) => (&mut self.beyond, behind),
+        }
+    }
+}
+
+/// `E_k += S_kᵀ·cross` for control `k` of a frame, which is control `at` of `part`, row by row.
+fn add_border(part: &mut BandPart, at: usize, shared: &Shared, work: &FrameWork, k: usize) {
     let (n, columns) = (work.gradient.len(), shared.border.columns);
     let layout = &shared.problem.layout;
-    let mut add = |k: usize, to: usize, from: usize, weight: f64| {
-        let to = &mut target[(k * n + to) * columns..(k * n + to + 1) * columns];
+    let mut add = |to: usize, from: usize, weight: f64| {
         let row = &work.cross[from * columns..(from + 1) * columns];
         for range in &shared.touched[from] {
-            for (t, x) in to[range.clone()].iter_mut().zip(&row[range.clone()]) {
+            let (panel, start) = (range.start / PANEL, range.start % PANEL);
+            let to = part.border_mut(at * n + to, panel, start..start + range.len());
+            for (t, x) in to.iter_mut().zip(&row[range.clone()]) {
                 *t += weight * x;
             }
         }
     };
     for j in 0..layout.scalars() {
-        for k in 0..work.weights.count {
-            add(k, j, j, work.weights.value[k]);
-        }
+        add(j, j, work.weights.value[k]);
     }
     for (r, &at) in layout.rotors.iter().enumerate() {
-        for k in 0..work.weights.count {
-            for i in 0..3 {
-                for j in 0..3 {
-                    add(k, at + i, at + j, work.weights.rotors[r][k][(j, i)]);
-                }
+        for i in 0..3 {
+            for j in 0..3 {
+                add(at + i, at + j, work.weights.rotors[r][k][(j, i)]);
             }
         }
     }

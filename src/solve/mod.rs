@@ -18,6 +18,7 @@ mod linearise;
 mod posed;
 mod problem;
 mod residuals;
+mod sizes;
 mod spatial;
 #[cfg(test)]
 pub(super) mod tests;

@@ -1,7 +1,6 @@
 //! What markers know about the twist of the body they are on.
 
-use crate::math::so3;
-use nalgebra::{Matrix3, Matrix6x3, Rotation3, Vector3, Vector6};
+use nalgebra::{Matrix3, Matrix6x3, Vector3, Vector6};
 use std::ops::AddAssign;
 
 /// `Σ AᵀWA` (6×6) for `A = ∂p/∂twist = [−[p]× | I]` and the information `W` of each point, by its parts
@@ -27,9 +26,9 @@ impl SpatialInformation {
     /// Of a single point.
     #[inline]
     pub fn of_point(p: &Vector3<f64>, information: &Matrix3<f64>) -> Self {
-        let hat = so3::hat(p);
-        let mixed = hat * information;
-        Self { turning: mixed * hat.transpose(), mixed, moving: *information }
+        let mixed = by_columns(p, information);
+        // Rows of a product with [p]×ᵀ are turned as columns of one with [p]× are.
+        Self { turning: by_columns(p, &mixed.transpose()).transpose(), mixed, moving: *information }
     }
 
     /// `AᵀW·u`: the generalised force of a displacement `u` of all points alike.
@@ -38,18 +37,18 @@ impl SpatialInformation {
         stack(&(self.mixed * u), &(self.moving * u))
     }
 
-    /// `AᵀW·R`: of displacements along the axes of a body.
-    #[inline]
-    pub fn of_axes(&self, rotation: &Rotation3<f64>) -> Matrix6x3<f64> {
-        let (turning, moving) = (self.mixed * rotation.matrix(), self.moving * rotation.matrix());
-        Matrix6x3::from_fn(|i, j| if i < 3 { turning[(i, j)] } else { moving[(i - 3, j)] })
-    }
-
     /// `AᵀWA·ξ`.
     #[inline]
     pub fn times(&self, twist: &Vector6<f64>) -> Vector6<f64> {
         let (omega, v) = (twist.fixed_rows::<3>(0), twist.fixed_rows::<3>(3));
         stack(&(self.turning * omega + self.mixed * v), &(self.mixed.tr_mul(&omega) + self.moving * v))
+    }
+
+    /// The force alone of the same: without the torque.
+    #[inline]
+    pub fn moved_by(&self, twist: &Vector6<f64>) -> Vector3<f64> {
+        let (omega, v) = (twist.fixed_rows::<3>(0), twist.fixed_rows::<3>(3));
+        self.mixed.tr_mul(&omega) + self.moving * v
     }
 
     /// Element `(i, j)` of the 6×6 matrix.
@@ -72,6 +71,19 @@ impl AddAssign for SpatialInformation {
     }
 }
 
+/// `AᵀW·R` of a point, for its `by_axes = W·R`: of displacements along the axes of a body.
+#[inline]
+pub(super) fn of_axes(p: &Vector3<f64>, by_axes: &Matrix3<f64>) -> Matrix6x3<f64> {
+    let turning = by_columns(p, by_axes);
+    Matrix6x3::from_fn(|i, j| if i < 3 { turning[(i, j)] } else { by_axes[(i - 3, j)] })
+}
+
+/// `[p]×·m`.
+#[inline]
+fn by_columns(p: &Vector3<f64>, m: &Matrix3<f64>) -> Matrix3<f64> {
+    Matrix3::from_columns(&[p.cross(&m.column(0)), p.cross(&m.column(1)), p.cross(&m.column(2))])
+}
+
 #[inline]
 fn stack(top: &Vector3<f64>, bottom: &Vector3<f64>) -> Vector6<f64> {
     Vector6::new(top.x, top.y, top.z, bottom.x, bottom.y, bottom.z)
@@ -81,7 +93,7 @@ fn stack(top: &Vector3<f64>, bottom: &Vector3<f64>) -> Vector6<f64> {
 mod tests {
     use super::*;
     use crate::math::se3;
-    use nalgebra::Matrix6;
+    use nalgebra::{Matrix6, Rotation3};
 
     #[test]
     fn is_the_product_it_stands_for() {
@@ -94,9 +106,11 @@ mod tests {
         // Products of a few numbers near 1: 1e-14 is a hundred roundings.
         assert!((Matrix6::from_fn(|i, j| s.at(i, j)) - dense).amax() < 1e-14);
         assert!((s.times(&twist) - dense * twist).amax() < 1e-14);
+        assert!((s.moved_by(&twist) - (dense * twist).fixed_rows::<3>(3)).amax() < 1e-14);
         let u = Vector3::new(-0.2, 0.9, 0.5);
         assert!((s.of_displacement(&u) - a.tr_mul(&(w * u))).amax() < 1e-14);
         let r = Rotation3::from_euler_angles(0.3, -0.5, 1.1);
-        assert!((s.of_axes(&r) - a.tr_mul(&(w * r.matrix()))).amax() < 1e-14);
+        let by_axes = w * r.matrix();
+        assert!((of_axes(&p, &by_axes) - a.tr_mul(&by_axes)).amax() < 1e-14);
     }
 }
