@@ -44,6 +44,8 @@ pub struct Mechanism {
     columns: Vec<Column>,
     /// First column of each body, and one past the last.
     body_columns: Vec<usize>,
+    /// By body: columns from ground to it.
+    paths: Vec<Vec<usize>>,
     /// Groups acting on each body.
     body_groups: Vec<Vec<ScaledBy>>,
     shifts: Vec<Shift>,
@@ -106,6 +108,12 @@ impl Mechanism {
             }
             body_columns.push(columns.len());
         }
+        let mut paths: Vec<Vec<usize>> = Vec::with_capacity(skeleton.bodies.len());
+        for (b, body) in skeleton.bodies.iter().enumerate() {
+            let mut path = if b == 0 { Vec::new() } else { paths[body.parent.index()].clone() };
+            path.extend(body_columns[b]..body_columns[b + 1]);
+            paths.push(path);
+        }
         let mut body_groups = vec![Vec::new(); skeleton.bodies.len()];
         for (g, group) in groups.groups.iter().enumerate() {
             for (body, axes) in &group.members {
@@ -148,6 +156,7 @@ impl Mechanism {
             rotor_dofs,
             columns,
             body_columns,
+            paths,
             body_groups,
             shifts,
             body_shifts,
@@ -201,14 +210,8 @@ impl Mechanism {
     }
 
     /// Columns of all bodies from ground to each body, itself included.
-    pub fn paths(&self) -> Vec<Vec<usize>> {
-        let mut paths: Vec<Vec<usize>> = Vec::with_capacity(self.skeleton.bodies.len());
-        for (b, body) in self.skeleton.bodies.iter().enumerate() {
-            let mut path = if b == 0 { Vec::new() } else { paths[body.parent.index()].clone() };
-            path.extend(self.body_columns(b));
-            paths.push(path);
-        }
-        paths
+    pub fn paths(&self) -> &[Vec<usize>] {
+        &self.paths
     }
 
     /// Room for one frame.

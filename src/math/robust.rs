@@ -96,11 +96,16 @@ impl RobustLoss {
         }
     }
 
-    /// [`RobustLoss::expand`] of numbers side by side: `[ρ, ρ', curvature]`. Logarithms are [`lanes::ln_row`]'s, so that the last digits may differ.
+    /// [`RobustLoss::expand`] of numbers side by side: `[ρ, ρ', curvature]`, the last only with `CURVATURE`, else anything. Logarithms are [`lanes::ln_row`]'s, so that the last digits may differ.
     ///
     /// Belongs inside [`pulp::WithSimd`], as everything that is taken in there.
     #[inline(always)]
-    pub fn expand_rows<const DIM: usize, S: Simd>(self, simd: S, s: &Row<f64>, out: &mut [Row<f64>; 3]) {
+    pub fn expand_rows<const DIM: usize, const CURVATURE: bool, S: Simd>(
+        self,
+        simd: S,
+        s: &Row<f64>,
+        out: &mut [Row<f64>; 3],
+    ) {
         let dimensions = DIM as f64;
         let share = 2.0 / dimensions;
         let [rho, slope, mean] = out;
@@ -116,7 +121,9 @@ impl RobustLoss {
                     let near = s <= delta * delta;
                     rho.0[i] = if near { s } else { 2.0 * delta * root - delta * delta };
                     slope.0[i] = if near { 1.0 } else { delta / root };
-                    mean.0[i] = if near { 1.0 } else { curvature(delta / root, -0.5 * share * delta / root) };
+                    if CURVATURE {
+                        mean.0[i] = if near { 1.0 } else { curvature(delta / root, -0.5 * share * delta / root) };
+                    }
                 }
             }
             Self::StudentT { dof } => {
@@ -129,7 +136,9 @@ impl RobustLoss {
                     let s = s.0[i];
                     slope.0[i] = (dof + dimensions) / (dof + s);
                     rho.0[i] = (dof + dimensions) * ln.0[i];
-                    mean.0[i] = curvature(slope.0[i], -share * s * slope.0[i] / (dof + s));
+                    if CURVATURE {
+                        mean.0[i] = curvature(slope.0[i], -share * s * slope.0[i] / (dof + s));
+                    }
                 }
             }
             Self::Contaminated { dof, kappa } => {
@@ -154,13 +163,17 @@ impl RobustLoss {
                     let (of_t, membership) = (at_centre * root, inlier / mixed);
                     let of_mixture = of_t * membership;
                     of_mixture.to(slope, l);
-                    let second = -of_mixture * root.mul_add(per_dof, half * of_t * (one - membership));
-                    (share * Wide::of(simd, s, l) * second).to(bend, l);
+                    if CURVATURE {
+                        let second = -of_mixture * root.mul_add(per_dof, half * of_t * (one - membership));
+                        (share * Wide::of(simd, s, l) * second).to(bend, l);
+                    }
                 }
                 let ln = lanes::ln_row(simd, density);
                 for i in 0..TILE {
                     rho.0[i] = -2.0 * ln.0[i];
-                    mean.0[i] = curvature(slope.0[i], mean.0[i]);
+                    if CURVATURE {
+                        mean.0[i] = curvature(slope.0[i], mean.0[i]);
+                    }
                 }
             }
         }
@@ -203,7 +216,7 @@ mod tests {
         type Output = [Row<f64>; 3];
         fn with_simd<S: Simd>(self, simd: S) -> [Row<f64>; 3] {
             let mut out = [Row::filled(0.0); 3];
-            self.0.expand_rows::<2, S>(simd, &self.1, &mut out);
+            self.0.expand_rows::<2, true, S>(simd, &self.1, &mut out);
             out
         }
     }

@@ -192,8 +192,10 @@ impl WithSimd for Evaluation<'_> {
             }
             let precision = &scene.precision[c * tiles..(c + 1) * tiles];
             for ((observed, precision), on_way) in observed.iter().zip(precision).zip(&mut *on_way) {
-                if on_way.any {
-                    on_way.judge(simd, observed, &precision[0], scene.loss);
+                match wanted {
+                    _ if !on_way.any => {}
+                    Wanted::Gradients => on_way.judge::<S, false>(simd, observed, &precision[0], scene.loss),
+                    Wanted::Each(_) => on_way.judge::<S, true>(simd, observed, &precision[0], scene.loss),
                 }
             }
             let mut rows = [Row::filled(0.0); 7];
@@ -221,9 +223,15 @@ impl OnWay {
         Self { any: false, projected: ProjectedRows::NOTHING, error: [row; 2], loss: [row; 3] }
     };
 
-    /// Errors and the loss.
+    /// Errors and the loss, with its curvature or without.
     #[inline(always)]
-    fn judge<S: Simd>(&mut self, simd: S, observed: &[Row<f64>; 3], precision: &Row<f64>, loss: RobustLoss) {
+    fn judge<S: Simd, const CURVATURE: bool>(
+        &mut self,
+        simd: S,
+        observed: &[Row<f64>; 3],
+        precision: &Row<f64>,
+        loss: RobustLoss,
+    ) {
         let (ProjectedRows { pixel, seen, .. }, e) = (&self.projected, &mut self.error);
         let mut squared = Row::filled(0.0);
         for i in 0..TILE {
@@ -232,7 +240,7 @@ impl OnWay {
             let s = (e[0].0[i] * e[0].0[i] + e[1].0[i] * e[1].0[i]) * precision.0[i];
             squared.0[i] = if seen.0[i] > 0.0 { s } else { UNSEEN * UNSEEN };
         }
-        loss.expand_rows::<2, S>(simd, &squared, &mut self.loss);
+        loss.expand_rows::<2, CURVATURE, S>(simd, &squared, &mut self.loss);
     }
 
     /// Adds cost, gradients and their moments to a camera's sums, place by place, and gradients to what all cameras say.
@@ -264,9 +272,9 @@ impl OnWay {
             gx.add_to(fx, l);
             gy.add_to(fy, l);
             gz.add_to(fz, l);
-            (y * gz - z * gy).add_to(mx, l);
-            (z * gx - x * gz).add_to(my, l);
-            (x * gy - y * gx).add_to(mz, l);
+            y.mul_add(gz, -z * gy).add_to(mx, l);
+            z.mul_add(gx, -x * gz).add_to(my, l);
+            x.mul_add(gy, -y * gx).add_to(mz, l);
             let [tx, ty, tz] = together;
             gx.add_to(tx, l);
             gy.add_to(ty, l);

@@ -218,6 +218,11 @@ impl DenseCorner {
         Self { matrix: vec![0.0; columns * columns], gradient: vec![0.0; columns], cost }
     }
 
+    /// The same without a matrix.
+    pub fn gradient(columns: usize) -> Self {
+        Self { matrix: Vec::new(), gradient: vec![0.0; columns], cost: 0.0 }
+    }
+
     /// Adds another, its matrix multiplied.
     pub fn add(&mut self, other: &Self, weight: f64) {
         self.cost += other.cost;
@@ -229,11 +234,13 @@ impl DenseCorner {
         }
     }
 
-    /// Adds to the lower triangle (`row ≥ column`, whichever way they are given).
+    /// Adds to the lower triangle (`row ≥ column`, whichever way they are given), if there is a matrix.
     pub fn lower(&mut self, i: usize, j: usize, value: f64) {
         let (row, column) = if i >= j { (i, j) } else { (j, i) };
         let n = self.gradient.len();
-        self.matrix[column * n + row] += value;
+        if let Some(to) = self.matrix.get_mut(column * n + row) {
+            *to += value;
+        }
     }
 
     /// Fills the upper triangle.

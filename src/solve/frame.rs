@@ -27,9 +27,7 @@ pub(super) struct Shared<'a> {
     pub border: BorderLayout,
     /// The point that twists are about.
     pub origin: Vector3<f64>,
-    /// Columns of all bodies from ground to each body, itself included.
-    pub paths: Vec<Vec<usize>>,
-    /// Columns of the border that each degree of freedom has anything to do with: an elbow moves no marker of the foot.
+    /// Columns of the border that each degree of freedom has anything to do with: an elbow moves no marker of the foot. Nothing until [`Self::for_matrix`].
     pub touched: Vec<Vec<Range<usize>>>,
     /// By slot: its place among those whose offset is free.
     pub free_offsets: Vec<Option<usize>>,
@@ -40,9 +38,7 @@ pub(super) struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     pub fn new(problem: &'a Problem, free: &Free, parameters: &'a Parameters, information: Information) -> Self {
-        let paths = problem.mechanism.paths();
         let border = problem.border_of(free);
-        let touched = touched(problem, &border, &paths);
         let mut places = 0..;
         let free_offsets = border.offsets.iter().map(|o| o.and_then(|_| places.next())).collect();
         let of_noise = problem.trials.iter().map(|t| t.sightings.by_place(|c, k| problem.hyper.precision(c, k)));
@@ -54,12 +50,17 @@ impl<'a> Shared<'a> {
             projectors: problem.projectors(parameters),
             border,
             origin: problem.origin(),
-            paths,
-            touched,
+            touched: Vec::new(),
             free_offsets,
             information,
             precision: of_noise.collect(),
         }
+    }
+
+    /// Made ready for [`FrameWork::linearise`].
+    pub fn for_matrix(mut self) -> Self {
+        self.touched = touched(self.problem, &self.border);
+        self
     }
 
     /// Number of scale parameters that are free.
@@ -69,13 +70,13 @@ impl<'a> Shared<'a> {
 }
 
 /// See [`Shared::touched`]. Gaps of a few columns are not worth a range of their own; none leads from one panel of the border into the next.
-fn touched(problem: &Problem, border: &BorderLayout, paths: &[Vec<usize>]) -> Vec<Vec<Range<usize>>> {
+fn touched(problem: &Problem, border: &BorderLayout) -> Vec<Vec<Range<usize>>> {
     const GAP: usize = 12;
     let mechanism = &problem.mechanism;
     let mut columns = vec![vec![false; border.columns]; problem.layout.dofs()];
     for (slot, marker) in problem.markers.iter().enumerate() {
         if let Some(o) = border.offsets[slot] {
-            for &k in &paths[mechanism.skeleton().markers[marker.index()].body.index()] {
+            for &k in &mechanism.paths()[mechanism.skeleton().markers[marker.index()].body.index()] {
                 columns[mechanism.columns()[k].dof][o..o + 3].fill(true);
             }
         }
@@ -203,7 +204,7 @@ impl FrameWork {
         cost
     }
 
-    /// Linearises a frame: fills `hessian`, `gradient`, `cross`, `weights`, and adds to the corner.
+    /// Linearises a frame, of [`Shared::for_matrix`]: fills `hessian`, `gradient`, `cross`, `weights`, and adds to the corner.
     pub fn linearise(&mut self, shared: &Shared, trial: usize, frame: usize, corner: &mut Corner) {
         let problem = shared.problem;
         self.kinematics(shared, trial, frame);
@@ -316,7 +317,7 @@ impl FrameWork {
             self.sizes.marker(b, &within.location, &axes, (&by_axes, shared.free_offsets[slot]));
         }
         if let Some(o) = border.offsets[slot] {
-            for &k in &shared.paths[b] {
+            for &k in &mechanism.paths()[b] {
                 let row = mechanism.columns()[k].dof * border.columns + o;
                 let force = axes.tr_mul(&self.kinematics.twists[k]);
                 for j in 0..3 {
@@ -371,7 +372,7 @@ impl FrameWork {
                 let dof = columns[k].dof;
                 self.gradient[dof] += tau.dot(&self.body_gradient[b]);
                 let force = self.body_information[b].times(&tau);
-                for &l in &shared.paths[b] {
+                for &l in &mechanism.paths()[b] {
                     let other = columns[l].dof;
                     let value = force.dot(&self.kinematics.twists[l]);
                     self.hessian[other * n + dof] += value;

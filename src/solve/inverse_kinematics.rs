@@ -39,8 +39,6 @@ pub struct InverseKinematics<'a> {
     markers: Vec<(MarkerId, f64)>,
     /// Of each degree of freedom that is a number.
     bounds: Vec<Option<[f64; 2]>>,
-    /// Columns from ground to each body, itself included.
-    paths: Vec<Vec<usize>>,
 }
 
 /// Buffers for one frame after another.
@@ -99,7 +97,7 @@ impl<'a> InverseKinematics<'a> {
         // Only their ratios count, and the largest as 1 cannot overflow a sum.
         let largest = markers.iter().map(|m| m.1).fold(0.0, f64::max);
         let markers = markers.iter().filter(|m| m.1 > 0.0).map(|m| (m.0, m.1 / largest)).collect();
-        Self { mechanism, layout, scales, offsets, markers, bounds, paths: mechanism.paths() }
+        Self { mechanism, layout, scales, offsets, markers, bounds }
     }
 
     /// Markers that are followed, in the order in which [`Self::solve`] wants their positions.
@@ -255,7 +253,7 @@ impl<'a> InverseKinematics<'a> {
                 let dof = columns[k].dof;
                 work.gradient[dof] += twist.dot(&work.body_gradient[b]);
                 let force = work.body_information[b].times(twist);
-                for &l in &self.paths[b] {
+                for &l in &self.mechanism.paths()[b] {
                     let other = columns[l].dof;
                     let value = force.dot(&work.kinematics.twists[l]);
                     work.hessian[other * n + dof] += value;

@@ -68,7 +68,7 @@ impl Problem {
                 &self.hyper.smoothness_of(parameters.trajectories[i].knots()),
             );
         }
-        let mut corner = DenseCorner::zeros(0, 0.0);
+        let mut corner = DenseCorner::gradient(0);
         shared_priors(&shared, &mut corner);
         cost + corner.cost
     }
@@ -87,7 +87,7 @@ pub fn linearise_in(
     parameters: &Parameters,
     information: Information,
 ) -> Linearisation {
-    let shared = Shared::new(problem, free, parameters, information);
+    let shared = Shared::new(problem, free, parameters, information).for_matrix();
     let columns = shared.border.columns;
     let n = problem.layout.dofs();
     let mut corner = Corner::zeros(&shared);
@@ -345,7 +345,7 @@ fn smoothness_normal(trajectory: &BSpline, precision: &[f64], band: &mut Band) -
     cost
 }
 
-/// Priors on shared parameters. With an empty corner only the cost is added.
+/// Priors on shared parameters, as far as there is room for them ([`DenseCorner::gradient`], [`DenseCorner::zeros`]).
 pub(super) fn shared_priors(shared: &Shared, corner: &mut DenseCorner) {
     let (problem, parameters, border) = (shared.problem, shared.parameters, &shared.border);
     let priors = &problem.priors;
@@ -354,7 +354,7 @@ pub(super) fn shared_priors(shared: &Shared, corner: &mut DenseCorner) {
         corner.cost += cost;
         if let Some(at) = at.filter(|_| columns > 0) {
             corner.gradient[at] += gradient;
-            corner.matrix[at * columns + at] += curvature;
+            corner.lower(at, at, curvature);
         }
     };
     if border.scales.is_some() {
@@ -378,7 +378,7 @@ pub(super) fn shared_priors(shared: &Shared, corner: &mut DenseCorner) {
                 for i in 0..6 {
                     corner.gradient[at + i] += m.gradient[i];
                     for j in 0..=i {
-                        corner.matrix[(at + j) * columns + at + i] += m.information[(i, j)];
+                        corner.lower(at + i, at + j, m.information[(i, j)]);
                     }
                 }
             }
@@ -397,7 +397,7 @@ pub(super) fn shared_priors(shared: &Shared, corner: &mut DenseCorner) {
             for &(i, row) in &rows {
                 corner.gradient[row] += gradient[i];
                 for &(j, column) in rows.iter().filter(|c| c.1 <= row) {
-                    corner.matrix[column * columns + row] += information[(i, j)];
+                    corner.lower(row, column, information[(i, j)]);
                 }
             }
         }
@@ -410,7 +410,7 @@ pub(super) fn shared_priors(shared: &Shared, corner: &mut DenseCorner) {
             for (g, a) in s.by_scale.iter().enumerate() {
                 corner.gradient[at + g] += gradient * a;
                 for (h, b) in s.by_scale[..=g].iter().enumerate() {
-                    corner.matrix[(at + h) * columns + at + g] += curvature * a * b;
+                    corner.lower(at + g, at + h, curvature * a * b);
                 }
             }
         }

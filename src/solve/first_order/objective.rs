@@ -144,7 +144,7 @@ impl Problem {
         }
         cost *= weight;
         gradient.shared.iter_mut().for_each(|g| *g *= weight);
-        let mut corner = DenseCorner::zeros(columns, 0.0);
+        let mut corner = DenseCorner::gradient(columns);
         shared_priors(&shared, &mut corner);
         gradient.shared.iter_mut().zip(&corner.gradient).for_each(|(a, b)| *a += b);
         cost + corner.cost
