@@ -46,6 +46,8 @@ pub struct Mechanism {
     body_columns: Vec<usize>,
     /// By body: columns from ground to it.
     paths: Vec<Vec<usize>>,
+    /// By body: those it is the parent of.
+    children: Vec<Vec<usize>>,
     /// Groups acting on each body.
     body_groups: Vec<Vec<ScaledBy>>,
     shifts: Vec<Shift>,
@@ -109,7 +111,11 @@ impl Mechanism {
             body_columns.push(columns.len());
         }
         let mut paths: Vec<Vec<usize>> = Vec::with_capacity(skeleton.bodies.len());
+        let mut children = vec![Vec::new(); skeleton.bodies.len()];
         for (b, body) in skeleton.bodies.iter().enumerate() {
+            if b > 0 {
+                children[body.parent.index()].push(b);
+            }
             let mut path = if b == 0 { Vec::new() } else { paths[body.parent.index()].clone() };
             path.extend(body_columns[b]..body_columns[b + 1]);
             paths.push(path);
@@ -157,6 +163,7 @@ impl Mechanism {
             columns,
             body_columns,
             paths,
+            children,
             body_groups,
             shifts,
             body_shifts,
@@ -212,6 +219,11 @@ impl Mechanism {
     /// Columns of all bodies from ground to each body, itself included.
     pub fn paths(&self) -> &[Vec<usize>] {
         &self.paths
+    }
+
+    /// Bodies that a body is the parent of, in ascending order.
+    pub(crate) fn children(&self, body: usize) -> &[usize] {
+        &self.children[body]
     }
 
     /// Room for one frame.

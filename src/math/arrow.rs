@@ -82,7 +82,7 @@ pub struct BandPart<'a> {
 }
 
 impl Band {
-    /// Controls `.. ends[0]`, `ends[0] .. ends[1]`, and so on.
+    /// Controls `.. ends[0]`, `ends[0] .. ends[1]`, and so on: ascending, none beyond the last control.
     pub fn parts_mut(&mut self, ends: &[usize]) -> Vec<BandPart<'_>> {
         let (block, bandwidth) = (self.matrix.block, self.matrix.bandwidth);
         let rows: Vec<usize> = ends.iter().map(|end| end * block).collect();
@@ -135,8 +135,10 @@ impl BandPart<'_> {
         &mut self.rhs[block * self.block..(block + 1) * self.block]
     }
 
-    /// Adds `other`, which has as many columns, to the first controls.
+    /// Adds `other`, which has as many columns and no more controls, to the first controls.
     pub fn add(&mut self, other: &Band) {
+        let m = &other.matrix;
+        debug_assert!((m.block, m.bandwidth) == (self.block, self.bandwidth) && m.blocks <= self.blocks);
         fn all(to: &mut [f64], from: &[f64]) {
             for (a, b) in to.iter_mut().zip(from) {
                 *a += b;

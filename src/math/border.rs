@@ -1,7 +1,7 @@
 //! A tall matrix with few columns: what the controls of a trajectory have to do with the shared parameters.
 //!
 //! Stored in panels of [`PANEL`] columns, row by row inside a panel: a row's neighbouring columns lie together, which is how
-//! frames add to it, while whole panels are what threads share out. Panels are of fixed width, so that sums are the same on any number of threads.
+//! frames add to it, while whole panels are what threads share out to solve. Panels are of fixed width, so that sums are the same on any number of threads.
 
 use super::banded::BlockBanded;
 use super::dense;

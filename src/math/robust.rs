@@ -217,6 +217,9 @@ mod tests {
         fn with_simd<S: Simd>(self, simd: S) -> [Row<f64>; 3] {
             let mut out = [Row::filled(0.0); 3];
             self.0.expand_rows::<2, true, S>(simd, &self.1, &mut out);
+            let mut without = [Row::filled(0.0); 3];
+            self.0.expand_rows::<2, false, S>(simd, &self.1, &mut without);
+            assert_eq!(without[..2], out[..2]);
             out
         }
     }

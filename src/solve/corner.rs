@@ -1,10 +1,10 @@
 //! Sums over frames of what touches only shared parameters, kept in the coordinates in which they are cheap to sum.
 //!
-//! A marker moves with scale `g` by `t_g + R·d_g`: its body's origin moves by `t_g`, which changes from frame to frame, and it moves within the body by
+//! A marker moves with scale `g` by `m_g + R·d_g`: its body's origin moves by `m_g`, which changes from frame to frame, and it moves within the body by
 //! `d_g`, which does not. So does its offset, along the columns of `R`: whatever is summed for offsets gives the part of scales within the body too, once all frames are done.
 
 use super::frame::Shared;
-use super::sizes::tiles;
+use super::scale_sums::tiles;
 use super::spatial::SpatialInformation;
 use crate::math::lanes::{Row, TILE};
 use nalgebra::{Matrix3, Matrix6x3, Vector3, Vector6};
@@ -15,23 +15,23 @@ pub(super) struct Corner {
     pub cost: f64,
     /// Scale parameters that are free.
     pub groups: usize,
-    /// `M`, of which `M + Mᵀ` is `Σ t_gᵀ·W·t_h`: `[g][h]`, in rows.
+    /// `M`, of which `M + Mᵀ` is `Σ m_gᵀ·W·m_h`: `[g][h]`, in rows.
     pub scale_scale: Vec<Row<f64>>,
-    /// `Σ t_gᵀ·g`.
+    /// `Σ m_gᵀ·g`.
     pub scale_gradient: Vec<f64>,
-    /// `Σ diag(location)·RᵀW·t_g` over the markers of a body, `[body][group]`, in rows.
+    /// `Σ diag(location)·RᵀW·m_g` over the markers of a body, `[body][group]`, in rows.
     pub stretch_scale: Vec<[Row<f64>; 3]>,
     /// `Σ RᵀW·R`, by slot.
     pub offset_offset: Vec<Matrix3<f64>>,
     /// `Σ Rᵀ·g`, by slot.
     pub offset_gradient: Vec<Vector3<f64>>,
-    /// `Σ RᵀW·t_g` of markers whose offset is free, `[marker][group]`, in rows.
+    /// `Σ RᵀW·m_g` of markers whose offset is free, `[marker][group]`, in rows.
     pub offset_scale: Vec<[Row<f64>; 3]>,
     /// `Σ AᵀW·A`, by camera.
     pub camera_camera: Vec<SpatialInformation>,
     /// `Σ Aᵀ·g`, by camera.
     pub camera_gradient: Vec<Vector6<f64>>,
-    /// `Σ AᵀW·t_g`, `[camera][group]`.
+    /// `Σ AᵀW·m_g`, `[camera][group]`.
     pub camera_scale: Vec<Vector6<f64>>,
     /// `Σ AᵀW·R`, `[camera][slot]`.
     pub camera_offset: Vec<Matrix6x3<f64>>,
@@ -85,6 +85,7 @@ impl Corner {
                 all(&mut a.0, &b.0);
             }
         }
+        debug_assert_eq!((self.groups, self.offset_scale.len()), (other.groups, other.offset_scale.len()));
         self.cost += other.cost;
         rows(&mut self.scale_scale, &other.scale_scale);
         all(&mut self.scale_gradient, &other.scale_gradient);
@@ -238,8 +239,9 @@ impl DenseCorner {
     pub fn lower(&mut self, i: usize, j: usize, value: f64) {
         let (row, column) = if i >= j { (i, j) } else { (j, i) };
         let n = self.gradient.len();
-        if let Some(to) = self.matrix.get_mut(column * n + row) {
-            *to += value;
+        debug_assert!(row < n);
+        if !self.matrix.is_empty() {
+            self.matrix[column * n + row] += value;
         }
     }
 

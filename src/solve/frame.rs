@@ -2,7 +2,7 @@
 
 use super::corner::Corner;
 use super::problem::{BorderLayout, Free, Information, Parameters, Problem};
-use super::sizes::{Sizes, Subtrees};
+use super::scale_sums::{ScaleSums, Subtrees};
 use super::spatial::{SpatialInformation, of_axes};
 use crate::camera::Projector;
 use crate::kinematics::FrameDerivatives;
@@ -140,7 +140,7 @@ pub(super) struct FrameWork {
     pub cross: Vec<f64>,
     body_information: Vec<SpatialInformation>,
     body_gradient: Vec<Vector6<f64>>,
-    sizes: Sizes,
+    scale_sums: ScaleSums,
     /// `[camera][body]`.
     camera_body: Vec<SpatialInformation>,
 }
@@ -161,7 +161,7 @@ impl FrameWork {
             cross: vec![0.0; n * shared.border.columns],
             body_information: vec![SpatialInformation::zeros(); bodies],
             body_gradient: vec![Vector6::zeros(); bodies],
-            sizes: Sizes::new(shared),
+            scale_sums: ScaleSums::new(shared),
             camera_body: vec![SpatialInformation::zeros(); bodies * problem.rig.len()],
         }
     }
@@ -207,6 +207,7 @@ impl FrameWork {
     /// Linearises a frame, of [`Shared::for_matrix`]: fills `hessian`, `gradient`, `cross`, `weights`, and adds to the corner.
     pub fn linearise(&mut self, shared: &Shared, trial: usize, frame: usize, corner: &mut Corner) {
         let problem = shared.problem;
+        debug_assert_eq!(shared.touched.len(), problem.layout.dofs());
         self.kinematics(shared, trial, frame);
         let data = &problem.trials[trial];
         shared.parameters.trajectories[trial].weights(data.times[frame], &mut self.weights);
@@ -228,7 +229,7 @@ impl FrameWork {
         }
         self.body_information.fill(SpatialInformation::zeros());
         self.body_gradient.fill(Vector6::zeros());
-        self.sizes.clear();
+        self.scale_sums.clear();
         self.camera_body.fill(SpatialInformation::zeros());
 
         let scene = scene(shared, (trial, frame), &self.kinematics.frame.markers, &mut self.points);
@@ -260,7 +261,7 @@ impl FrameWork {
         self.gather(shared);
         let Self { kinematics, body_information, body_gradient, camera_body, cross, .. } = self;
         let subtrees = Subtrees { information: body_information, force: body_gradient, in_camera: camera_body };
-        self.sizes.gather(shared, kinematics, &subtrees, cross, corner);
+        self.scale_sums.gather(shared, kinematics, &subtrees, cross, corner);
         self.priors(shared, corner);
     }
 
@@ -313,8 +314,8 @@ impl FrameWork {
         let axes = of_axes(&about, &by_axes);
         corner.offset_offset[slot] += rotation.matrix().tr_mul(&by_axes);
         corner.offset_gradient[slot] += rotation.matrix().tr_mul(&gradient);
-        if border.scales.is_some() {
-            self.sizes.marker(b, &within.location, &axes, (&by_axes, shared.free_offsets[slot]));
+        if self.scale_sums.wanted() {
+            self.scale_sums.marker(b, &within.location, &axes, (&by_axes, shared.free_offsets[slot]));
         }
         if let Some(o) = border.offsets[slot] {
             for &k in &mechanism.paths()[b] {

@@ -7,8 +7,10 @@
 //! with Nielsen's rule for μ (Madsen, Nielsen & Tingleff 2004, *Methods for non-linear least squares problems*, §3.2), but after a step that gained
 //! just what it promised μ falls with the error of that promise: what is weakly told would otherwise be held back for iterations in which nothing else moves. The stop test is the Newton
 //! decrement `½·gᵀ·H⁻¹·g`: how far the cost can still fall. The cost being a negative log posterior, a decrement of 10⁻² is a distance of 0.14
-//! standard deviations from the minimum in the space of all parameters together, below anything that is reported. The decrement after a step need not be computed where two steps tell it:
-//! it falls from one to the next by a factor that falls itself, or stays (Hairer & Wanner 1996, *Solving ordinary differential equations II*, §IV.8, of Newton steps of another kind).
+//! standard deviations from the minimum in the space of all parameters together, below anything that is reported. The decrement after a step need not be computed where the
+//! step tells it: assumed to fall by the same factor again (Hairer & Wanner 1996, *Solving ordinary differential equations II*, §IV.8, of Newton steps of another kind), it must be far below
+//! what matters. Many slow directions may belie that, so the gain must agree, too: where the matrix exceeds the Hessian by shares `κ` of a direction, the gain differs from its promise by
+//! the mean of `κ`, weighed as the promise, and what is left is the mean of `κ²`, which is less.
 
 use super::bend::bend;
 use super::linearise::{Linearisation, Workspace, linearise_in};
@@ -72,7 +74,7 @@ pub struct SolveOutcome {
     pub cost: f64,
     /// Iterations.
     pub iterations: u64,
-    /// Whether the decrement test was met.
+    /// Whether the decrement test was met, or is known to be.
     pub converged: bool,
     /// Whether the stop flag ended it.
     pub interrupted: bool,
@@ -92,7 +94,7 @@ pub struct LevenbergMarquardt {
     finished: Option<TerminationReason>,
     history: Vec<f64>,
     /// Normal equations at the current parameters. A candidate is judged by linearising it, which is what the next iteration needs when it is accepted, as it nearly always is;
-    /// one after which there will be no further iteration, by its cost alone.
+    /// one after which no further iteration is expected, by its cost alone.
     current: Option<Linearisation>,
     workspace: Workspace,
 }
@@ -203,7 +205,10 @@ impl Solver<&Problem, LmState> for LevenbergMarquardt {
                 accepted = Some((candidate, new));
                 self.current = there;
                 // A step shortened by damping may promise little far from the minimum.
-                if promised_little && self.damping < 1.0 || leaves_nothing && kept {
+                let unforeseen = (ratio - 1.0).abs() * step.predicted;
+                if promised_little && self.damping < 1.0
+                    || leaves_nothing && kept && unforeseen < self.options.decrement
+                {
                     self.finished = Some(TerminationReason::SolverConverged);
                 }
             } else {

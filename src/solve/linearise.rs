@@ -2,12 +2,12 @@
 
 use super::corner::{Corner, DenseCorner};
 use super::frame::{FrameWork, Shared};
-use super::problem::{Free, Information, Parameters, Problem, pieces};
+use super::problem::{BorderLayout, Free, Information, Parameters, Problem, pieces};
 use crate::kinematics::Mechanism;
 use crate::math::arrow::{Arrow, Band, BandPart};
 use crate::math::border::PANEL;
 use crate::residual::{gaussian, smoothness};
-use crate::trajectory::{BSpline, LocalTrajectory};
+use crate::trajectory::{BSpline, Layout, LocalTrajectory};
 use nalgebra::{Matrix3, Vector3};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -109,7 +109,7 @@ pub fn linearise_in(
             wave.par_iter().zip(&mut *done).zip(&mut parts[first..]).for_each(|(((spans, frames), piece), own)| {
                 piece.sum(&shared, (i, frames.clone()), spans.start, own);
             });
-            let next = parts[first..].iter_mut().skip(1).collect::<Vec<_>>();
+            let next: Vec<_> = parts[first..].iter_mut().skip(1).take(wave.len()).collect();
             next.into_par_iter().zip(&*done).for_each(|(next, piece)| next.add(&piece.beyond));
             done.iter().for_each(|piece| corner.add(&piece.corner));
         }
@@ -131,7 +131,6 @@ impl Workspace {
     fn pieces(&mut self, shared: &Shared, count: usize) -> &mut [Piece] {
         let shape = Shape::of(shared);
         if self.shape.as_ref().is_none_or(|s| !s.is(&shape)) {
-            // A frame's memory is small, that of a piece's sums is not.
             for piece in &mut self.pieces {
                 (piece.work, piece.corner) = (FrameWork::new(shared), Corner::zeros(shared));
             }
@@ -151,19 +150,27 @@ impl Workspace {
 /// What the memory for a frame depends on.
 struct Shape {
     mechanism: Arc<Mechanism>,
-    /// Columns of the border, cameras, and observed markers.
-    sizes: [usize; 3],
+    layout: Arc<Layout>,
+    border: BorderLayout,
+    /// Cameras, and observed markers.
+    counts: [usize; 2],
 }
 
 impl Shape {
     fn of(shared: &Shared) -> Self {
         let problem = shared.problem;
-        let sizes = [shared.border.columns, problem.rig.len(), problem.markers.len()];
-        Self { mechanism: problem.mechanism.clone(), sizes }
+        Self {
+            mechanism: problem.mechanism.clone(),
+            layout: problem.layout.clone(),
+            border: shared.border.clone(),
+            counts: [problem.rig.len(), problem.markers.len()],
+        }
     }
 
     fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.mechanism, &other.mechanism) && self.sizes == other.sizes
+        Arc::ptr_eq(&self.mechanism, &other.mechanism)
+            && Arc::ptr_eq(&self.layout, &other.layout)
+            && (&self.border, self.counts) == (&other.border, other.counts)
     }
 }
 

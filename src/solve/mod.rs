@@ -18,7 +18,7 @@ mod linearise;
 mod posed;
 mod problem;
 mod residuals;
-mod sizes;
+mod scale_sums;
 mod spatial;
 #[cfg(test)]
 pub(super) mod tests;

@@ -319,6 +319,7 @@ impl Parameters {
 
 /// Frames of a trial in pieces of fixed size, by spans of its knots: the unit of parallel work. Each piece is `(first span, frames)`.
 pub(super) fn pieces(trajectory: &BSpline, times: &[f64]) -> Vec<(Range<usize>, Range<usize>)> {
+    /// At least a spline's degree: what a piece's frames reach beyond its own controls are the next one's.
     const SPANS: usize = 12;
     let knots = trajectory.knots();
     let mut out = Vec::new();

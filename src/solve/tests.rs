@@ -423,6 +423,54 @@ fn used_memory_is_as_good_as_new() {
     }
 }
 
+/// As many columns for something else: what is free counts, and not how many.
+#[test]
+fn memory_for_other_columns_is_as_good_as_new() {
+    let (problem, start) = problem(2.0, RobustLoss::StudentT { dof: 5.0 });
+    let with = |scales: bool, offsets: usize, camera: bool| {
+        let mut problem = problem.clone();
+        problem.free = Free { scales, offsets: true, cameras: vec![camera, false, false] };
+        (offsets..6).for_each(|slot| problem.priors.offset_sd[slot] = 0.0);
+        problem
+    };
+    let pairs = [
+        (with(true, 0, false), with(false, 1, false)),
+        (with(false, 1, false), with(true, 0, false)),
+        (with(true, 0, true), with(true, 2, false)),
+    ];
+    for (before, problem) in pairs {
+        assert_eq!(before.border().columns, problem.border().columns);
+        let mut used = Workspace::default();
+        let options = SolveOptions { max_iterations: 2, ..SolveOptions::default() };
+        solve_in(&mut used, &before, start.clone(), &options);
+        let (again, fresh) =
+            (solve_in(&mut used, &problem, start.clone(), &options), solve(&problem, start.clone(), &options));
+        assert_eq!((again.parameters, again.history), (fresh.parameters, fresh.history));
+    }
+}
+
+/// Wherever the solver stops, less is left to gain than it was told to leave: by whichever of its tests.
+#[test]
+fn what_is_left_is_less_than_the_decrement() {
+    let mut shorter = 0;
+    for loss in [RobustLoss::Gaussian, RobustLoss::StudentT { dof: 4.0 }, RobustLoss::Huber { delta: 1.5 }] {
+        let (problem, truth) = problem(3.0, loss);
+        for (seed, far, near) in [(1, 0.02, false), (1, 0.02, true), (2, 0.1, false), (3, 0.2, false)] {
+            let start = moved(&problem, &truth, &direction(&problem, &truth, seed), far);
+            let solved = |decrement: f64| {
+                let options = SolveOptions { decrement, near, max_iterations: 200, ..SolveOptions::default() };
+                solve(&problem, start.clone(), &options)
+            };
+            let (found, least) = (solved(1e-2), solved(1e-9));
+            assert!(found.converged && least.converged);
+            let left = found.cost - least.cost;
+            assert!(left < 1e-2, "{loss:?}, {seed}, {near}: {left}");
+            shorter += usize::from(found.iterations < least.iterations);
+        }
+    }
+    assert!(shorter > 6, "{shorter}");
+}
+
 /// The same angles in every frame, a tenth of a radian or so: markers leave the straight line by half a centimetre, on average over their detections by a tenth of that once their offsets
 /// follow the bend. What is left is of third order, and what differs from frame to frame because another joint has moved the body in between.
 #[test]

@@ -1,17 +1,18 @@
 //! What a frame's markers have to do with scale parameters, several of them side by side.
 //!
-//! A marker moves with scale `g` by `m_g + R·d_g`: its body's origin by `m_g`, and within the body by `d_g`. Origins move by what all proximal bodies move away from their parents,
+//! A marker moves with scale `g` by `m_g + R·d_g`: its body's origin by `m_g`, and within the body by `d_g`. Origins move by what they and all proximal bodies move away from their parents,
 //! the shifts `t` ([`Mechanism::shifts`](crate::kinematics::Mechanism::shifts)), which are columns of the Jacobian like those of joints: translations, of the body and of all that is distal
-//! to it. With `I_b` the information and `F_b` the force of body `b` and all that is distal to it, and `τ` a column at `b`,
+//! to it. With `I_b` the information (`W_b`: its block of displacements) and `F_b` the force of body `b` and all that is distal to it, and `τ` a column at `b`,
 //!
 //! ```text
 //! gradient(g)  = Σ_b t_b,g·F_b
-//! scale(g, h)  = M + Mᵀ,  M = Σ_b t_b,gᵀ·W_b·½·(m_b,h + m_parent(b),h)       W: of I, what moves
-//! τ × scale(g) = τᵀ·S_b,g + (I_b·τ)·m_b,g                                    S: force of scales that act distally of b
-//!        S_b,g = Σ_c S_c,g + I_c·t_c,g  over children c,  and Σ Aᵀ·W·R·d_g   A = ∂p/∂twist, over the body's own markers
+//! scale(g, h)  = M + Mᵀ,  M = Σ_b t_b,gᵀ·W_b·½·(m_b,h + m_parent(b),h)
+//! τ × scale(g) = τᵀ·S_b,g + (I_b·τ)·m_b,g                                    S: force of what moves relative to b's origin
+//!        S_b,g = Σ_c S_c,g + I_c·t_c,g  over children c,  and Σ AᵀW·R·d_g    A = ∂p/∂twist, W: of each of the body's own markers
+//! camera × scale(g) = Σ_b I_b·t_b,g                                           I: of what that camera sees
 //! ```
 //!
-//! to which the [corner](super::corner) adds what is made of `d_g`, the same in all frames. (Columns and subtrees as in the composite rigid body algorithm: Featherstone 2008, *Rigid body
+//! to which the [corner](super::corner) adds what is made of `d_g`, the same in all frames, from sums of `diag(location)·RᵀW·m_g` over the markers of each body. (Columns and subtrees as in the composite rigid body algorithm: Featherstone 2008, *Rigid body
 //! dynamics algorithms*, §6.2.)
 
 use super::corner::Corner;
@@ -22,12 +23,10 @@ use crate::math::lanes::{Row, TILE, Wide, registers};
 use nalgebra::{Matrix3, Matrix6x3, Vector3, Vector6};
 use pulp::{Simd, WithSimd};
 
-/// Buffers of one worker. Nothing where scales are not free.
-pub(super) struct Sizes {
-    /// Rows for all groups.
+/// Buffers of one worker.
+pub(super) struct ScaleSums {
+    /// Rows for all groups that are free.
     tiles: usize,
-    /// Children of each body.
-    distal: Vec<Vec<usize>>,
     /// `m`: `[body][tile]`.
     moved: Vec<[Row<f64>; 3]>,
     /// `S`: `[body][tile]`.
@@ -55,18 +54,12 @@ pub(super) fn tiles(groups: usize) -> usize {
     groups.div_ceil(TILE)
 }
 
-impl Sizes {
+impl ScaleSums {
     pub fn new(shared: &Shared) -> Self {
-        let skeleton = shared.problem.mechanism.skeleton();
-        let (bodies, tiles) = (skeleton.bodies.len(), tiles(shared.scales_free()));
-        let mut distal = vec![Vec::new(); bodies];
-        for (b, body) in skeleton.bodies.iter().enumerate().skip(1) {
-            distal[body.parent.index()].push(b);
-        }
+        let (bodies, tiles) = (shared.problem.mechanism.skeleton().bodies.len(), tiles(shared.scales_free()));
         let row = Row::filled(0.0);
         Self {
             tiles,
-            distal,
             moved: vec![[row; 3]; bodies * tiles],
             pulled: vec![[row; 6]; bodies * tiles],
             stretched: vec![Matrix6x3::zeros(); bodies],
@@ -80,6 +73,11 @@ impl Sizes {
     pub fn clear(&mut self) {
         self.stretched.fill(Matrix6x3::zeros());
         self.by_axes.clear();
+    }
+
+    /// Whether any scale is free.
+    pub fn wanted(&self) -> bool {
+        self.tiles > 0
     }
 
     /// Adds a marker at `location` of a body: `axes = AᵀW·R`, `by_axes = W·R`, and its place among those whose offset is free.
@@ -109,15 +107,17 @@ impl Sizes {
         cross: &mut [f64],
         corner: &mut Corner,
     ) {
-        if self.tiles > 0 {
-            pulp::Arch::new().dispatch(Gathering { sizes: self, shared, kinematics, subtrees, cross, corner });
+        if let Some(first) = shared.border.scales.filter(|_| self.tiles > 0) {
+            pulp::Arch::new().dispatch(Gathering { sums: self, shared, first, kinematics, subtrees, cross, corner });
         }
     }
 }
 
 struct Gathering<'a, 'b> {
-    sizes: &'a mut Sizes,
+    sums: &'a mut ScaleSums,
     shared: &'a Shared<'b>,
+    /// Of the scales' columns of the border.
+    first: usize,
     kinematics: &'a FrameDerivatives,
     subtrees: &'a Subtrees<'a>,
     cross: &'a mut [f64],
@@ -151,28 +151,27 @@ impl WithSimd for Gathering<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { sizes, shared, kinematics, subtrees, cross, corner } = self;
+        let Self { sums, shared, first, kinematics, subtrees, cross, corner } = self;
         let mechanism = &*shared.problem.mechanism;
         let bodies = &mechanism.skeleton().bodies;
-        let (tiles, groups, columns) = (sizes.tiles, corner.groups, shared.border.columns);
-        let first = shared.border.scales.unwrap_or(0);
+        let (tiles, groups, columns) = (sums.tiles, corner.groups, shared.border.columns);
         let (shifts, ts) = (mechanism.shifts(), &kinematics.shifts);
         for b in 1..bodies.len() {
             let parent = bodies[b].parent.index();
-            sizes.moved.copy_within(parent * tiles..(parent + 1) * tiles, b * tiles);
+            sums.moved.copy_within(parent * tiles..(parent + 1) * tiles, b * tiles);
             for i in mechanism.body_shifts(b) {
                 let g = shifts[i].group;
-                let to = &mut sizes.moved[b * tiles + g / TILE];
+                let to = &mut sums.moved[b * tiles + g / TILE];
                 for k in 0..3 {
                     to[k].0[g % TILE] += ts[i][k];
                 }
             }
         }
         for b in (1..bodies.len()).rev() {
-            let (before, behind) = sizes.pulled.split_at_mut((b + 1) * tiles);
+            let (before, behind) = sums.pulled.split_at_mut((b + 1) * tiles);
             let pulled = &mut before[b * tiles..];
             // The first child's, or nothing; then the others'.
-            match sizes.distal[b].split_first() {
+            match mechanism.children(b).split_first() {
                 None => pulled.fill([Row::filled(0.0); 6]),
                 Some((&child, others)) => {
                     let of = |child: usize| &behind[(child - b - 1) * tiles..(child - b) * tiles];
@@ -194,16 +193,16 @@ impl WithSimd for Gathering<'_, '_> {
                     to[i].0[g % TILE] += force[i];
                 }
             };
-            for &child in &sizes.distal[b] {
+            for &child in mechanism.children(b) {
                 for i in mechanism.body_shifts(child) {
                     add(shifts[i].group, &subtrees.information[child].of_displacement(&ts[i]));
                 }
             }
             for scaled in mechanism.groups_within(b) {
-                add(scaled.group, &(sizes.stretched[b] * scaled.mask));
+                add(scaled.group, &(sums.stretched[b] * scaled.mask));
             }
 
-            let here = &sizes.moved[b * tiles..(b + 1) * tiles];
+            let here = &sums.moved[b * tiles..(b + 1) * tiles];
             for k in mechanism.body_columns(b) {
                 let tau = kinematics.twists[k];
                 let force = subtrees.information[b].moved_by(&tau);
@@ -212,11 +211,11 @@ impl WithSimd for Gathering<'_, '_> {
                     for l in 0..registers::<S>() {
                         let sum =
                             combined::<S, 6>(simd, &tau, &pulled[t], l) + combined::<S, 3>(simd, &force, &here[t], l);
-                        sum.to(&mut sizes.row[t], l);
+                        sum.to(&mut sums.row[t], l);
                     }
                 }
                 let at = mechanism.columns()[k].dof * columns + first;
-                for (to, from) in cross[at..at + groups].chunks_mut(TILE).zip(&sizes.row) {
+                for (to, from) in cross[at..at + groups].chunks_mut(TILE).zip(&sums.row) {
                     for (to, from) in to.iter_mut().zip(&from.0) {
                         *to += from;
                     }
@@ -224,9 +223,9 @@ impl WithSimd for Gathering<'_, '_> {
             }
 
             let own = mechanism.body_shifts(b);
-            let proximal = &sizes.moved[bodies[b].parent.index() * tiles..];
+            let proximal = &sums.moved[bodies[b].parent.index() * tiles..];
             if !own.is_empty() {
-                for (to, (m, n)) in sizes.between.iter_mut().zip(here.iter().zip(proximal)) {
+                for (to, (m, n)) in sums.between.iter_mut().zip(here.iter().zip(proximal)) {
                     for l in 0..registers::<S>() {
                         for k in 0..3 {
                             let sum = Wide::of(simd, &m[k], l) + Wide::of(simd, &n[k], l);
@@ -240,7 +239,7 @@ impl WithSimd for Gathering<'_, '_> {
                 let g = shifts[i].group;
                 let by = (subtrees.information[b].moving * ts[i]).into();
                 let to = &mut corner.scale_scale[g * tiles..(g + 1) * tiles];
-                for (to, between) in to.iter_mut().zip(&sizes.between) {
+                for (to, between) in to.iter_mut().zip(&sums.between) {
                     for l in 0..registers::<S>() {
                         combined::<S, 3>(simd, &by, between, l).add_to(to, l);
                     }
@@ -254,14 +253,14 @@ impl WithSimd for Gathering<'_, '_> {
                 }
             }
 
-            let linear = sizes.stretched[b].fixed_rows::<3>(3).into_owned();
+            let linear = sums.stretched[b].fixed_rows::<3>(3).into_owned();
             // A body without markers has nothing to stretch.
             if linear != Matrix3::zeros() {
                 add_transposed(simd, &mut corner.stretch_scale[b * tiles..(b + 1) * tiles], &linear.into(), here);
             }
         }
-        for (b, free, by_axes) in &sizes.by_axes {
-            let here = &sizes.moved[b * tiles..(b + 1) * tiles];
+        for (b, free, by_axes) in &sums.by_axes {
+            let here = &sums.moved[b * tiles..(b + 1) * tiles];
             let to = &mut corner.offset_scale[free * tiles..(free + 1) * tiles];
             add_transposed(simd, to, &(*by_axes).into(), here);
         }
