@@ -22,6 +22,9 @@ use std::ops::Range;
 /// Frames of one piece of parallel work: fixed, so that nothing depends on threads.
 const PIECE: usize = 8;
 
+/// Pieces that a worker takes at least: its buffers are worth some frames.
+const SHARE: usize = 4;
+
 /// What an objective counts beside the observations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
@@ -131,8 +134,12 @@ impl Problem {
                 }
                 (work.cost, work.shared(&shared))
             };
-            let pieces: Vec<(f64, Vec<f64>)> =
-                to.par_chunks_mut(PIECE * n).enumerate().map_init(|| Work::new(&shared), piece).collect();
+            let pieces: Vec<(f64, Vec<f64>)> = to
+                .par_chunks_mut(PIECE * n)
+                .enumerate()
+                .with_min_len(SHARE)
+                .map_init(|| Work::new(&shared), piece)
+                .collect();
             for (piece, of_shared) in pieces {
                 cost += piece;
                 gradient.shared.iter_mut().zip(of_shared).for_each(|(a, b)| *a += b);
