@@ -116,6 +116,10 @@ fn a_fit_begins_at_the_networks_of_another() {
     );
     let of_another = refused(&made, NetworkStart::Saved(Vec::new()));
     assert!(of_another.contains("no network to begin at"), "{of_another}");
+    // The published objective keeps coordinates within their ranges, without the margin that soft limits leave.
+    let published = NetworkOptions { start: saved(&bytes), max_steps: 60, ..NetworkOptions::published() };
+    let other_ranges = fit_session(&made.session, &mlp(published)).unwrap_err().to_string();
+    assert!(other_ranges.contains("walk.safetensors") && other_ranges.contains("to another range"), "{other_ranges}");
     let mut damaged = bytes.clone();
     let last = damaged.len() - 4;
     damaged[last..].copy_from_slice(&f32::NAN.to_le_bytes());

@@ -43,8 +43,10 @@ pub struct Projection {
 pub struct ProjectedRows {
     /// Pixel of the distorted image, `u` and `v`; anything where nothing is seen.
     pub pixel: [Row<f64>; 2],
-    /// Derivative in the point, world frame, 2×3 by rows; px/m. Anything where nothing is seen.
-    pub derivative: [Row<f64>; 6],
+    /// Normalised coordinates `(x/z, y/z)`, undistorted; anything where nothing is seen.
+    normalised: [Row<f64>; 2],
+    /// Derivative of the pixel in the normalised coordinates, over `z`, 2×2 by rows; px/m. Anything where nothing is seen.
+    slope: [Row<f64>; 4],
     /// 1 where there is a projection; 0 behind the camera or beyond the lens model.
     pub seen: Row<f64>,
 }
@@ -53,7 +55,7 @@ impl ProjectedRows {
     /// Nothing is seen.
     pub const NOTHING: Self = {
         let zero = Row([0.0; TILE]);
-        Self { pixel: [zero; 2], derivative: [zero; 6], seen: zero }
+        Self { pixel: [zero; 2], normalised: [zero; 2], slope: [zero; 4], seen: zero }
     };
 }
 
@@ -147,7 +149,7 @@ impl Projector {
         Some((pixel, d_pixel_d_camera * self.rotation))
     }
 
-    /// [`Self::project_with_point_derivative`] of points side by side.
+    /// [`Self::project_with_point_derivative`] of points side by side; the derivative by [`Self::derivative_wide`] or [`Self::pull_wide`].
     ///
     /// Belongs inside [`pulp::WithSimd`].
     #[inline(always)]
@@ -172,19 +174,53 @@ impl Projector {
             seen.to(&mut out.seen, l);
             fx.mul_add(d[0], skew.mul_add(d[1], cx)).to(&mut out.pixel[0], l);
             fy.mul_add(d[1], cy).to(&mut out.pixel[1], l);
-            // A / z, by rows; times [1 0 −x/z; 0 1 −y/z].
+            // A / z, by rows.
             let (fx, fy, skew) = (fx * inverse, fy * inverse, skew * inverse);
             let (a00, a01) = (fx.mul_add(j[0], skew * j[1]), fx.mul_add(j[1], skew * j[2]));
             let (a10, a11) = (fy * j[1], fy * j[2]);
-            let (a02, a12) = (-a00.mul_add(n0, a01 * n1), -a10.mul_add(n0, a11 * n1));
-            let [u0, u1, u2, v0, v1, v2] = &mut out.derivative;
-            a00.mul_add(r00, a01.mul_add(r10, a02 * r20)).to(u0, l);
-            a00.mul_add(r01, a01.mul_add(r11, a02 * r21)).to(u1, l);
-            a00.mul_add(r02, a01.mul_add(r12, a02 * r22)).to(u2, l);
-            a10.mul_add(r00, a11.mul_add(r10, a12 * r20)).to(v0, l);
-            a10.mul_add(r01, a11.mul_add(r11, a12 * r21)).to(v1, l);
-            a10.mul_add(r02, a11.mul_add(r12, a12 * r22)).to(v2, l);
+            a00.to(&mut out.slope[0], l);
+            a01.to(&mut out.slope[1], l);
+            a10.to(&mut out.slope[2], l);
+            a11.to(&mut out.slope[3], l);
+            n0.to(&mut out.normalised[0], l);
+            n1.to(&mut out.normalised[1], l);
         }
+    }
+
+    /// Of what [`Self::project_rows`] gave, in the `l`-th register: the pixel's derivative in the point, transposed, times a gradient in the pixel. World frame, per metre; anything where
+    /// nothing is seen.
+    ///
+    /// Belongs inside [`pulp::WithSimd`].
+    #[inline(always)]
+    pub fn pull_wide<S: Simd>(&self, simd: S, rows: &ProjectedRows, l: usize, [u, v]: [Wide<S>; 2]) -> [Wide<S>; 3] {
+        let of = |row| Wide::of(simd, row, l);
+        let [a00, a01, a10, a11] = &rows.slope;
+        let (x, y) = (of(a00).mul_add(u, of(a10) * v), of(a01).mul_add(u, of(a11) * v));
+        self.turned_back(simd, [x, y], [of(&rows.normalised[0]), of(&rows.normalised[1])])
+    }
+
+    /// The same derivative itself, 2×3 by rows; px/m.
+    #[inline(always)]
+    pub fn derivative_wide<S: Simd>(&self, simd: S, rows: &ProjectedRows, l: usize) -> [[Wide<S>; 3]; 2] {
+        let of = |row| Wide::of(simd, row, l);
+        let [a00, a01, a10, a11] = &rows.slope;
+        let n = [of(&rows.normalised[0]), of(&rows.normalised[1])];
+        [self.turned_back(simd, [of(a00), of(a01)], n), self.turned_back(simd, [of(a10), of(a11)], n)]
+    }
+
+    /// A gradient `(x, y)` in the normalised coordinates `n`, over the depth, as one in the point: `Rᵀ·[1 0; 0 1; −n₀ −n₁]·(x, y)`.
+    #[inline(always)]
+    fn turned_back<S: Simd>(&self, simd: S, [x, y]: [Wide<S>; 2], n: [Wide<S>; 2]) -> [Wide<S>; 3] {
+        let r = &self.rotation;
+        let z = -x.mul_add(n[0], y * n[1]);
+        let [r00, r01, r02] = Wide::splats(simd, [r.m11, r.m12, r.m13]);
+        let [r10, r11, r12] = Wide::splats(simd, [r.m21, r.m22, r.m23]);
+        let [r20, r21, r22] = Wide::splats(simd, [r.m31, r.m32, r.m33]);
+        [
+            x.mul_add(r00, y.mul_add(r10, z * r20)),
+            x.mul_add(r01, y.mul_add(r11, z * r21)),
+            x.mul_add(r02, y.mul_add(r12, z * r22)),
+        ]
     }
 
     /// The point in the camera, its pixel, and the pixel's derivative in the former.
@@ -262,6 +298,8 @@ mod tests {
     use nalgebra::{Isometry3, Translation3, UnitQuaternion};
     use proptest::prelude::*;
 
+    const PIXEL_GRADIENT: [f64; 2] = [0.7, -0.4];
+
     fn camera(distortion: Distortion) -> Camera {
         Camera {
             name: "test".into(),
@@ -275,15 +313,29 @@ mod tests {
         }
     }
 
-    /// [`Projector::project_rows`] as it is called.
-    fn in_widest_registers(projector: &Projector, points: &[Row<f64>; 3]) -> ProjectedRows {
+    /// What [`Projector::project_rows`] gives, its derivatives, and those pulled back from [`PIXEL_GRADIENT`].
+    fn in_widest_registers(
+        projector: &Projector,
+        points: &[Row<f64>; 3],
+    ) -> (ProjectedRows, [[Row<f64>; 3]; 2], [Row<f64>; 3]) {
         struct Project<'a>(&'a Projector, &'a [Row<f64>; 3]);
         impl pulp::WithSimd for Project<'_> {
-            type Output = ProjectedRows;
-            fn with_simd<S: Simd>(self, simd: S) -> ProjectedRows {
-                let mut out = ProjectedRows::NOTHING;
+            type Output = (ProjectedRows, [[Row<f64>; 3]; 2], [Row<f64>; 3]);
+            fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+                let zero = Row::filled(0.0);
+                let (mut out, mut derivative, mut pulled) = (ProjectedRows::NOTHING, [[zero; 3]; 2], [zero; 3]);
                 self.0.project_rows(simd, self.1, &mut out);
-                out
+                for l in 0..registers::<S>() {
+                    let gradient = Wide::splats(simd, PIXEL_GRADIENT);
+                    let of_pixel = self.0.pull_wide(simd, &out, l, gradient);
+                    let rows = self.0.derivative_wide(simd, &out, l);
+                    for i in 0..3 {
+                        of_pixel[i].to(&mut pulled[i], l);
+                        rows[0][i].to(&mut derivative[0][i], l);
+                        rows[1][i].to(&mut derivative[1][i], l);
+                    }
+                }
+                (out, derivative, pulled)
             }
         }
         pulp::Arch::new().dispatch(Project(projector, points))
@@ -364,15 +416,18 @@ mod tests {
             let world = |&(x, y, z): &(f64, f64, f64)| projector.rotation.tr_mul(&(Vector3::new(x, y, z) - projector.translation));
             let points: Vec<Vector3<f64>> = points.iter().map(world).collect();
             let rows = std::array::from_fn(|k| Row(std::array::from_fn(|i| points[i][k])));
-            let found = in_widest_registers(&projector, &rows);
+            let (found, derivatives, pulled) = in_widest_registers(&projector, &rows);
             for (i, p) in points.iter().enumerate() {
                 let alone = projector.project_with_point_derivative(p);
                 prop_assert_eq!(found.seen.0[i], f64::from(u8::from(alone.is_some())), "{}", p);
                 let Some((pixel, derivative)) = alone else { continue };
                 let here = Vector2::new(found.pixel[0].0[i], found.pixel[1].0[i]);
                 prop_assert!((here - pixel).norm() < 1e-11 * pixel.norm().max(1e3));
-                let here = Matrix2x3::from_fn(|r, c| found.derivative[3 * r + c].0[i]);
+                let here = Matrix2x3::from_fn(|r, c| derivatives[r][c].0[i]);
                 prop_assert!((here - derivative).norm() < 1e-11 * derivative.norm().max(1e3));
+                let here = Vector3::from_fn(|c, _| pulled[c].0[i]);
+                let expected = derivative.tr_mul(&Vector2::from(PIXEL_GRADIENT));
+                prop_assert!((here - expected).norm() < 1e-11 * derivative.norm().max(1e3));
             }
         }
     }
@@ -392,7 +447,7 @@ mod tests {
             assert_eq!(camera.project(&p), None, "{p}");
             assert_eq!(camera.project_with_derivatives(&p), None, "{p}");
             let rows = [p.x, p.y, p.z].map(Row::filled);
-            assert_eq!(in_widest_registers(&camera.projector(), &rows).seen, Row::filled(0.0), "{p}");
+            assert_eq!(in_widest_registers(&camera.projector(), &rows).0.seen, Row::filled(0.0), "{p}");
         }
         assert!(camera.project(&Vector3::new(0.5, 0.0, 1.0)).is_some());
     }

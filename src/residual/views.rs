@@ -201,9 +201,9 @@ impl WithSimd for Evaluation<'_> {
             let mut rows = [Row::filled(0.0); 7];
             for (t, (seen, on_way)) in own.iter_mut().zip(&*on_way).enumerate().filter(|(_, (_, on_way))| on_way.any) {
                 let (weight, precision) = (&observed[t][2], &precision[t]);
-                on_way.add_to(simd, weight, precision, &points[t], &mut rows, &mut together[t].gradient);
+                on_way.add_to(simd, camera, (weight, precision), &points[t], &mut rows, &mut together[t].gradient);
                 if let Wanted::Each(curvature) = wanted {
-                    seen.inform(on_way, precision, curvature);
+                    seen.inform(simd, camera, on_way, precision, curvature);
                     together[t].add(seen);
                 }
             }
@@ -248,24 +248,25 @@ impl OnWay {
     fn add_to<S: Simd>(
         &self,
         simd: S,
-        weight: &Row<f64>,
-        [precision, log_precision]: &[Row<f64>; 2],
+        camera: &Projector,
+        (weight, [precision, log_precision]): (&Row<f64>, &[Row<f64>; 2]),
         point: &[Row<f64>; 3],
         sums: &mut [Row<f64>; 7],
         together: &mut [Row<f64>; 3],
     ) {
-        let Self { projected: ProjectedRows { derivative: d, seen, .. }, error: e, loss: [rho, slope, _], .. } = self;
+        let Self { projected, error: e, loss: [rho, slope, _], .. } = self;
         let [half, nothing] = Wide::splats(simd, [0.5, 0.0]);
         for l in 0..registers::<S>() {
             let of = |row| Wide::of(simd, row, l);
-            let (weight, seen) = (of(weight), of(seen));
+            let (weight, seen) = (of(weight), of(&projected.seen));
             // Of what was not seen, not even the noise need be known.
             let k = (weight * of(precision) * of(slope)).where_greater(weight, nothing);
             let (u, v) = (of(&e[0]) * k, of(&e[1]) * k);
             // Where there is no projection, errors and derivatives may be anything.
-            let gx = of(&d[0]).mul_add(u, of(&d[3]) * v).where_greater(seen, nothing);
-            let gy = of(&d[1]).mul_add(u, of(&d[4]) * v).where_greater(seen, nothing);
-            let gz = of(&d[2]).mul_add(u, of(&d[5]) * v).where_greater(seen, nothing);
+            let [gx, gy, gz] = camera.pull_wide(simd, projected, l, [u, v]);
+            let gx = gx.where_greater(seen, nothing);
+            let gy = gy.where_greater(seen, nothing);
+            let gz = gz.where_greater(seen, nothing);
             let (x, y, z) = (of(&point[0]), of(&point[1]), of(&point[2]));
             let [cost, fx, fy, fz, mx, my, mz] = sums;
             (weight * (half * of(rho) - of(log_precision))).where_greater(weight, nothing).add_to(cost, l);
@@ -300,14 +301,27 @@ impl Seen {
 
     /// Information of each observation, whose weights are there.
     #[inline(always)]
-    fn inform(&mut self, on_way: &OnWay, [precision, _]: &[Row<f64>; 2], curvature: Curvature) {
-        let OnWay { projected: ProjectedRows { derivative: d, seen, .. }, loss: [_, slope, mean], .. } = on_way;
+    fn inform<S: Simd>(
+        &mut self,
+        simd: S,
+        camera: &Projector,
+        on_way: &OnWay,
+        [precision, _]: &[Row<f64>; 2],
+        curvature: Curvature,
+    ) {
+        let OnWay { projected, loss: [_, slope, mean], .. } = on_way;
+        let mut worth = Row::filled(0.0);
         for i in 0..TILE {
-            let k = self.weight.0[i] * precision.0[i] * curvature.of(slope.0[i], mean.0[i]);
-            let [u, v] = [0, 3].map(|r| [d[r].0[i], d[r + 1].0[i], d[r + 2].0[i]]);
+            worth.0[i] = self.weight.0[i] * precision.0[i] * curvature.of(slope.0[i], mean.0[i]);
+        }
+        let nothing = Wide::splat(simd, 0.0);
+        for l in 0..registers::<S>() {
+            let (seen, weight) = (Wide::of(simd, &projected.seen, l), Wide::of(simd, &self.weight, l));
+            let [u, v] = camera.derivative_wide(simd, projected, l);
+            let k = Wide::of(simd, &worth, l);
             for (to, (a, b)) in self.information.iter_mut().zip([(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]) {
-                let information = k * (u[a] * u[b] + v[a] * v[b]);
-                to.0[i] = if seen.0[i] > 0.0 && self.weight.0[i] > 0.0 { information } else { 0.0 };
+                let information = k * u[a].mul_add(u[b], v[a] * v[b]);
+                information.where_greater(seen, nothing).where_greater(weight, nothing).to(to, l);
             }
         }
     }
@@ -329,6 +343,41 @@ mod tests {
     use crate::residual::reprojection::{self, Observation};
     use nalgebra::{Isometry3, UnitQuaternion};
     use rand::{Rng, SeedableRng};
+
+    /// A trial may have been seen by the first cameras of a rig only: what it tells is what it would if the others had seen nothing.
+    #[test]
+    fn fewer_cameras_are_cameras_that_saw_nothing() {
+        let projector = |x: f64| {
+            Projector::new(&Camera {
+                name: "c".into(),
+                size: [1920.0, 1080.0],
+                intrinsics: Intrinsics { fx: 1100.0, fy: 1105.0, cx: 960.0, cy: 540.0, skew: 0.0 },
+                distortion: Distortion::None,
+                camera_from_world: Isometry3::translation(x, 0.0, 3.0),
+            })
+        };
+        let cameras = [-0.5, 0.0, 0.5].map(projector);
+        let points: Vec<Vector3<f64>> = (0..20).map(|i| Vector3::new(0.03 * f64::from(i), -0.2, 0.1)).collect();
+        let told = |count: usize| {
+            let mut sightings = Sightings::new(count, (0..20).map(|i| (i, i as u16)).collect());
+            sightings.begin_frame();
+            for (slot, camera) in (0..20).flat_map(|slot| [(slot, 0u16), (slot, 1)]) {
+                let pixel: [f64; 2] = cameras[usize::from(camera)].project(&points[slot as usize]).unwrap().into();
+                let pixel = [pixel[0] + 3.0, pixel[1] - f64::from(slot)];
+                sightings.push(&Observation { slot, camera, keypoint: slot as u16, pixel, weight: 0.8 });
+            }
+            let rows = sightings.by_place(|_, _| [0.1, 0.1f64.ln()]);
+            let loss = RobustLoss::StudentT { dof: 4.0 };
+            let mut views = Views::default();
+            let scene =
+                Scene { sightings: &sightings, frame: 0, points: &points, cameras: &cameras, precision: &rows, loss };
+            let cost = views.linearise(&scene, Curvature::Majorant);
+            assert!(cost > 0.0 && views.sums().len() == 3 && views.sums()[2] == Sums::default());
+            let of_places: Vec<_> = (0..20).map(|place| (views.gradient(place), views.information(place))).collect();
+            (cost, views.sums().to_vec(), of_places)
+        };
+        assert_eq!(told(2), told(3));
+    }
 
     /// Of three cameras, one of which nothing is seen by, in any order, some behind their camera: what each says alone.
     #[test]
