@@ -2,7 +2,7 @@
 //! smoothness estimated from the data, covariances.
 //!
 //! The order of DESIGN's solver: observations of all cameras collapse into 3×3 information per marker; those, by body, into 6×6 information about the world's origin;
-//! twists of the degrees of freedom pull them into joint space; B-spline weights spread the frame's block over the band;
+//! twists of the degrees of freedom, and what scales move, pull them into joint space; B-spline weights spread the frame's block over the band;
 //! scales, offsets and extrinsics are the border.
 
 mod bend;
