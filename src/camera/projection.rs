@@ -313,14 +313,13 @@ mod tests {
         }
     }
 
+    type World = [Row<f64>; 3];
+
     /// What [`Projector::project_rows`] gives, its derivatives, and those pulled back from [`PIXEL_GRADIENT`].
-    fn in_widest_registers(
-        projector: &Projector,
-        points: &[Row<f64>; 3],
-    ) -> (ProjectedRows, [[Row<f64>; 3]; 2], [Row<f64>; 3]) {
+    fn in_widest_registers(projector: &Projector, points: &[Row<f64>; 3]) -> (ProjectedRows, [World; 2], World) {
         struct Project<'a>(&'a Projector, &'a [Row<f64>; 3]);
         impl pulp::WithSimd for Project<'_> {
-            type Output = (ProjectedRows, [[Row<f64>; 3]; 2], [Row<f64>; 3]);
+            type Output = (ProjectedRows, [World; 2], World);
             fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
                 let zero = Row::filled(0.0);
                 let (mut out, mut derivative, mut pulled) = (ProjectedRows::NOTHING, [[zero; 3]; 2], [zero; 3]);
