@@ -69,11 +69,12 @@ fn expand_in(label: &str, text: &str, folder: &Path, depth: usize, count: &mut u
     Ok(Some(xml::replaced(text, replacements)))
 }
 
-/// Whether a file that exists is elsewhere than below the folder that holds the model's: collections of models share files between folders that lie beside each other.
+/// Whether a file that exists is neither below the folder that holds the model's nor below one beside it: collections of models share files between folders that lie beside each other.
 fn outside(folder: &Path, file: &Path) -> bool {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let (Ok(folder), Ok(file)) = (folder.canonicalize(), file.canonicalize()) else { return false };
-    !file.starts_with(folder.parent().filter(|p| p.parent().is_some()).unwrap_or(&folder))
+    let beside = |up: &Path| up.parent().is_some() && file.starts_with(up) && file.parent() != Some(up);
+    !(file.starts_with(&folder) || folder.parent().is_some_and(beside))
 }
 
 const ROOT: (&str, &str) = ("<mujocoinclude>", "</mujocoinclude>");
