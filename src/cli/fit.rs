@@ -140,7 +140,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     #[cfg(feature = "learn")]
     if fit.status == crate::fit::Status::Usable && arguments.trajectory == Kind::Mlp {
         fit.warnings
-            .push("The descent was stopped before its end: the same command with --resume goes on from there.".into());
+            .push("The descent was stopped before its end: the same command with --resume goes on from there. (--steps counts all since the beginning.)".into());
     }
     output.write(&fit, &provenance, arguments.json, console)
 }

@@ -153,6 +153,7 @@ pub(super) fn descend(
             break;
         }
     }
+    let runaways = here.state.as_ref().map_or(0, |state| state.runaways);
     // The best by the objective as it is now, which is the same for one that resumes with no steps left.
     let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
     let best =
@@ -163,6 +164,15 @@ pub(super) fn descend(
     for (mlp, range) in mlps.iter_mut().zip(ranges) {
         mlp.set_parameters(&best[range]);
     }
+    if runaways > 0 {
+        built.warnings.push(format!(
+            "The descent ran away ({}): it went back to the best so far and on at half the rate. A lower rate needs fewer steps.",
+            if runaways == 1 { "once".into() } else { format!("{runaways} times") }
+        ));
+    }
+    built.warnings.push(
+        "Poses and standard deviations are those of the B-spline nearest to the network, whose own normal matrix is singular; the network itself is in its file.".into(),
+    );
     Ok((parameters, mlps, converged))
 }
 
