@@ -174,6 +174,16 @@ impl NetworkArguments {
         if self.optimizer == Some(Method::Lbfgs) {
             options.optimizer = Optimizer::Lbfgs;
         }
+        if self.optimizer == Some(Method::Lbfgs) {
+            let given = [("--batch", self.batch.is_some()), ("--learning-rate", self.learning_rate.is_some())];
+            if let Some((name, _)) = given.iter().find(|(_, given)| *given) {
+                let problem = "is of AdamW: L-BFGS takes all frames, and finds the length of its steps itself";
+                return Err(Error::input(name, problem, "leave it out, or leave out --optimizer lbfgs"));
+            }
+        }
+        if self.steps == Some(0) {
+            return Err(Error::input("--steps", "0 are none", "give 1 or more"));
+        }
         options.seed = self.seed.unwrap_or(options.seed);
         options.max_steps = self.steps.unwrap_or(options.max_steps);
         if let Some(frames) = self.batch {
@@ -188,7 +198,7 @@ impl NetworkArguments {
                 return Err(Error::input(
                     "--learning-rate",
                     format_args!("{rate} is none"),
-                    "give one between 0 and 1",
+                    "give one above 0 and below 1",
                 ));
             }
             options.rates.network = rate;
