@@ -166,7 +166,7 @@ pub(super) fn descend(
     }
     if runaways > 0 {
         built.warnings.push(format!(
-            "The descent ran away ({}): it went back to the best so far and on at half the rate. A lower rate needs fewer steps.",
+            "The descent ran away ({}): it went back to the best so far and on at half the rate. Try a lower learning rate.",
             if runaways == 1 { "once".into() } else { format!("{runaways} times") }
         ));
     }
