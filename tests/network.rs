@@ -198,7 +198,7 @@ fn bits(fit: &SessionFit) -> Vec<u64> {
     poses.chain(fit.scales.0.iter().flatten()).map(|x| x.to_bits()).collect()
 }
 
-/// A rate at which nothing converges ends in numbers, and the best that was seen.
+/// A rate at which nothing converges ends in numbers, the best that was seen, and says so.
 #[test]
 fn a_rate_that_is_far_too_high_is_survived() {
     let made = walk(12);
@@ -207,10 +207,9 @@ fn a_rate_that_is_far_too_high_is_survived() {
     options.rates.cameras = (0.9, 0);
     options.adam.longest = None;
     options.adam.runaway = 1e4;
-    match fit_session(&made.session, &mlp(options)) {
-        Ok(fit) => assert!(fit.trials[0].q.iter().flatten().all(|q| q.is_finite())),
-        Err(error) => assert_eq!(error.exit_code(), 1, "{error}"),
-    }
+    let fit = fit_session(&made.session, &mlp(options)).unwrap();
+    assert!(fit.trials[0].q.iter().flatten().all(|q| q.is_finite()));
+    assert!(fit.warnings.iter().any(|w| w.contains("ran away")), "{:?}", fit.warnings);
 }
 
 #[test]
