@@ -135,6 +135,49 @@ fn hostile_mujoco_models_are_refused_with_the_place() {
     }
 }
 
+/// As MuJoCo does, and where it has no schema to hold them to, too.
+#[test]
+fn what_is_not_understood_is_never_passed_over() {
+    let cases = [
+        (
+            "pos=\"0.1 -0.2 0.05\"",
+            "poss=\"0.1 -0.2 0.05\"",
+            "the attribute poss=\"…\" is not understood in a <body>",
+            "`pos`",
+        ),
+        ("axis=\"0 0 1\" range", "axiss=\"0 0 1\" range", "axiss=", "`axis`"),
+        ("<site name=\"toe\"", "<site foo=\"1\" name=\"toe\"", "foo=", "<site name=\"toe\">"),
+        ("<site name=\"toe\"", "<jointx/><site name=\"toe\"", "<jointx> is not understood in a <body>", "`joint`"),
+        ("<equality>", "<weird/><equality>", "<weird> is not understood in a <mujoco>", "`"),
+        ("<compiler ", "<compiler angel=\"degree\" ", "angel=", "`angle`"),
+        ("<compiler ", "<compiler autolimits=\"yes\" ", "autolimits=\"yes\"", "true or false"),
+        ("<worldbody>", "<default><joint axsi=\"1 0 0\"/></default><worldbody>", "axsi=", "`axis`"),
+        (
+            "<worldbody>",
+            "<default><jiont/></default><worldbody>",
+            "<jiont> is not understood in a <default>",
+            "`joint`",
+        ),
+        ("polycoef=", "polycof=", "polycof=", "`polycoef`"),
+        ("joint1=", "class=\"none\" joint1=", "no default class `none`", "correct the name"),
+        ("<freejoint ", "<freejoint align=\"true\" ", "aligned with its inertia", "mj_saveLastXML"),
+        ("<compiler ", "<compiler alignfree=\"true\" ", "aligned with its inertia", "align=\"false\""),
+        ("<body name=\"thigh\"", "<frame scale=\"2\"/><body name=\"thigh\"", "scale=", "<frame>"),
+    ];
+    for (from, to, problem, advice) in cases {
+        assert!(LEG.contains(from), "{from}");
+        let error = match read_model_str("leg.xml", &LEG.replacen(from, to, 1)) {
+            Ok(_) => panic!("read with {to}"),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(problem) && error.contains(advice) && error.contains("leg.xml:"), "{to}: {error}");
+    }
+    // A coupling that its class makes inactive is none; what has no meaning for kinematics may be anything.
+    let off = "<default><equality active=\"false\"/></default><asset><odd/></asset><worldbody>";
+    let leg = read_model_str("leg.xml", &LEG.replacen("<worldbody>", off, 1)).unwrap();
+    assert!(leg.coordinates.iter().all(|c| c.coupling.is_none()));
+}
+
 /// Files beside the model's folder may be shared between models; a model from elsewhere may not name any file there is.
 #[test]
 fn includes_from_elsewhere_are_refused() {

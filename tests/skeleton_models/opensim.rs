@@ -185,7 +185,8 @@ fn hostile_models_are_refused_with_the_place() {
             ),
             &["EllipsoidJoint", "elbow"],
         ),
-        (change("<BodySet>", "<BodySet><objects/></BodySet><BodySet>"), &["no bodies"]),
+        (change("<BodySet>", "<BodySet><objects/></BodySet><BodySet>"), &["a second <BodySet>", "leave one"]),
+        (change("<Body name=\"forearm\"/><Body name=\"upper\"/>", ""), &["no bodies"]),
         (constrained(&coupler("elbow_angle", "elbow_angle")), &["circle"]),
         (
             constrained(&(coupler("elbow_angle", "shoulder_angle") + &coupler("shoulder_angle", "elbow_angle"))),
@@ -233,7 +234,139 @@ fn hostile_models_are_refused_with_the_place() {
             assert!(error.to_string().contains(part), "{part} is not in: {error}");
         }
     }
-    // A coupler of a coupler is resolved.
-    let chain = constrained(&coupler("elbow_angle", "shoulder_angle"));
-    assert_eq!(read_model_str("m.osim", &chain).unwrap().coordinates[0].coupling.as_ref().unwrap().independent.0, 1);
+}
+
+/// A chain of couplers has one independent coordinate; OpenSim 4.6 assembles this one to 0.2, 0.5 and 1.1 rad.
+#[test]
+fn a_coupler_on_a_coupler_is_followed_to_the_end() {
+    let joint = |name: &str, parent: &str| {
+        format!(
+            "<PinJoint name=\"j{name}\"><socket_parent_frame>{parent}</socket_parent_frame><socket_child_frame>/bodyset/{name}</socket_child_frame><coordinates><Coordinate name=\"q{name}\"/></coordinates></PinJoint>"
+        )
+    };
+    let coupler = |dependent: &str, independent: &str| {
+        format!(
+            "<CoordinateCouplerConstraint name=\"{dependent}\"><coupled_coordinates_function><LinearFunction><coefficients>2 0.1</coefficients></LinearFunction></coupled_coordinates_function><independent_coordinate_names>{independent}</independent_coordinate_names><dependent_coordinate_name>{dependent}</dependent_coordinate_name></CoordinateCouplerConstraint>"
+        )
+    };
+    let text = format!(
+        "<OpenSimDocument Version=\"40500\"><Model name=\"chain\"><BodySet><objects><Body name=\"a\"/><Body name=\"b\"/><Body name=\"c\"/></objects></BodySet><JointSet><objects>{}{}{}</objects></JointSet><ConstraintSet><objects>{}{}</objects></ConstraintSet></Model></OpenSimDocument>",
+        joint("a", "/ground"),
+        joint("b", "/bodyset/a"),
+        joint("c", "/bodyset/b"),
+        coupler("qc", "qb"),
+        coupler("qb", "qa"),
+    );
+    let chain = read_model_str("chain.osim", &text).unwrap();
+    let mut q: Vec<f64> = vec![0.2, 0.0, 0.0];
+    chain.resolve_couplings(&mut q);
+    for (found, expected) in q.iter().zip([0.2, 0.5, 1.1]) {
+        assert!((found - expected).abs() < 1e-15, "{q:?}");
+    }
+}
+
+/// OpenSim finds the six axes of a joint by their names, wherever they stand (checked with 4.6).
+#[test]
+fn axes_are_found_by_name() {
+    let axis = |name: &str, about: &str, coordinate: &str| {
+        format!(
+            "<TransformAxis name=\"{name}\"><coordinates>{coordinate}</coordinates><axis>{about}</axis><LinearFunction><coefficients>1 0</coefficients></LinearFunction></TransformAxis>"
+        )
+    };
+    let (first, second) = (axis("rotation1", "0 0 1", "elbow_angle"), axis("rotation2", "1 0 0", "twist"));
+    let along = axis("translation1", "1 0 0", "reach");
+    let arm = |axes: String| {
+        let text = ARM
+            .replacen("<PinJoint name=\"elbow\">", "<CustomJoint name=\"elbow\">", 1)
+            .replacen(
+                "</Coordinate></coordinates>",
+                "</Coordinate><Coordinate name=\"twist\"/><Coordinate name=\"reach\"/></coordinates>",
+                1,
+            )
+            .replacen(
+                "</frames></PinJoint>",
+                &format!("</frames><SpatialTransform>{axes}</SpatialTransform></CustomJoint>"),
+                1,
+            );
+        read_model_str("arm.osim", &text)
+    };
+    let ordered = arm(format!("{first}{second}{along}")).unwrap();
+    let shuffled = arm(format!("{along}{second}{first}")).unwrap();
+    assert_eq!(ordered.operations, shuffled.operations);
+    assert_eq!(ordered.coordinates, shuffled.coordinates);
+    for (axes, said) in [
+        (format!("{first}{first}"), "a second axis of the joint has this name"),
+        (format!("{first}{}", axis("rotation4", "1 0 0", "twist")), "translation3"),
+        (axis("", "0 0 1", "").repeat(7), "one more"),
+    ] {
+        let error = arm(axes).unwrap_err().to_string();
+        assert!(error.contains(said) && error.contains("arm.osim:6"), "{error}");
+    }
+}
+
+/// OpenSim passes over what it does not know, and the property keeps its default; here it is an error that names the element.
+#[test]
+fn what_is_not_understood_is_never_passed_over() {
+    let cases = [
+        ("<range>0 2.5</range>", "<rangee>0 2.5</rangee>", "<rangee> is not understood in a <Coordinate>", "`range`"),
+        ("<default_value>0.5</default_value>", "<defalt_value>0.5</defalt_value>", "<defalt_value>", "`default_value`"),
+        ("<range>0 2.5</range>", "<range>0 2.5</range><range>0 1</range>", "a second <range>", "leave one"),
+        ("<range>0 2.5</range>", "<prescribed>true</prescribed>", "prescribed", "lock it"),
+        ("name=\"elbow_angle\"", "name=\"elbow_angle\" clamped=\"true\"", "clamped=", "<clamped>"),
+        (
+            "<Body name=\"upper\"/>",
+            "<Body name=\"upper\"><bogus/></Body>",
+            "<bogus> is not understood in a <Body>",
+            "mass",
+        ),
+        ("<translation>0 1 0", "<shift>1</shift><translation>0 1 0", "<shift>", "`translation`"),
+        ("</frames></PinJoint>", "</frames><SpatialTransform/></PinJoint>", "<SpatialTransform>", "<PinJoint>"),
+        ("</frames></PinJoint>", "</frames><reverse>true</reverse></PinJoint>", "reversed", "OpenSim 4"),
+        ("<location>0.25 0 0</location>", "<location>0.25 0 0</location><fixt>1</fixt>", "<fixt>", "`fixed`"),
+        ("<Marker name", "<Markr/><Marker name", "<Markr> is not understood in a <MarkerSet>", "<Marker>"),
+        ("<MarkerSet>", "<Fancy/><MarkerSet>", "<Fancy> is not understood in a <Model>", "`"),
+        ("<MarkerSet>", "<MarkerSet file=\"m.xml\"/><MarkerSet>", "a second <MarkerSet>", "leave one"),
+        ("<MarkerSet>", "<MarkerSet file=\"m.xml\">", "in another file, `m.xml`", "--marker-set"),
+        ("<BodySet><objects>", "<BodySet><objets/><objects>", "<objets>", "`objects`"),
+        (
+            "<MarkerSet>",
+            "<components><PinJoint/></components><MarkerSet>",
+            "<PinJoint> among the components",
+            "JointSet",
+        ),
+        ("<socket_parent>/ground<", "<body>x</body><socket_parent>/ground<", "<body> is not understood", "remove it"),
+        ("Version=\"40500\"", "", "does not say its Version", "40000"),
+        ("Version=\"40500\"", "Version=\"20302\"", "<JointSet> in a <Model> belongs to documents since 4.0", "Version"),
+        (
+            "<Body name=\"upper\"/>",
+            "<Body name=\"upper\"><Joint/></Body>",
+            "<Joint> in a <Body> belongs to documents before 4.0",
+            "Version",
+        ),
+        (
+            "</frames></PinJoint>",
+            "</frames><location_in_parent>0 1 0</location_in_parent></PinJoint>",
+            "<location_in_parent> in a <PinJoint> belongs to documents before 4.0",
+            "OpenSim 4",
+        ),
+    ];
+    for (from, to, problem, advice) in cases {
+        assert!(ARM.contains(from), "{from}");
+        let error = match read_model_str("arm.osim", &ARM.replacen(from, to, 1)) {
+            Ok(_) => panic!("read with {to}"),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(problem) && error.contains(advice) && error.contains("arm.osim:"), "{to}: {error}");
+    }
+    // What has no meaning for kinematics may be anything.
+    let carried = "<ForceSet><objects><Fancy><bogus/></Fancy></objects></ForceSet><MarkerSet>";
+    assert!(read_model_str("arm.osim", &ARM.replacen("<MarkerSet>", carried, 1)).is_ok());
+    let shown = "<Body name=\"upper\"><attached_geometry><Fancy/></attached_geometry></Body>";
+    assert!(read_model_str("arm.osim", &ARM.replacen("<Body name=\"upper\"/>", shown, 1)).is_ok());
+    // Files of marker sets are held to the same.
+    let set = "<OpenSimDocument Version=\"40000\"><MarkerSet><objects><Marker name=\"a\"><body>upper</body><location>0 0 0</location></Marker></objects></MarkerSet></OpenSimDocument>";
+    let mut arm = read_model_str("arm.osim", ARM).unwrap();
+    let error = read_marker_set_str("set.xml", set, &mut arm).unwrap_err().to_string();
+    assert!(error.contains("<body> in a <Marker> belongs to documents before 4.0"), "{error}");
+    read_marker_set_str("set.xml", &set.replace("40000", "30000"), &mut arm).unwrap();
 }

@@ -68,13 +68,24 @@ impl<'a> Defaults<'a> {
 
     /// The attribute of an element: its own, its class's, or that of the class its body passes on.
     pub fn attribute<'i>(&self, node: Node<'a, 'i>, passed_on: Option<&'a str>, name: &str) -> Option<&'a str> {
+        self.attribute_of(node.tag_name().name(), node, passed_on, name)
+    }
+
+    /// The same for an element whose defaults stand under another tag.
+    pub fn attribute_of<'i>(
+        &self,
+        tag: &'a str,
+        node: Node<'a, 'i>,
+        passed_on: Option<&'a str>,
+        name: &str,
+    ) -> Option<&'a str> {
         node.attribute(name).or_else(|| {
             let mut class = node.attribute("class").or(passed_on).unwrap_or(MAIN);
             // No chain is longer than there are classes.
             for _ in 0..=self.classes.len() {
                 let found = self.classes.get(class)?;
                 let values: &HashMap<(&str, &str), &'a str> = &found.values;
-                if let Some(value) = values.get(&(node.tag_name().name(), name)) {
+                if let Some(value) = values.get(&(tag, name)) {
                     return Some(value);
                 }
                 class = found.parent?;

@@ -2,6 +2,7 @@
 
 use super::defaults::Defaults;
 use super::orientation::Compiler;
+use super::vocabulary;
 use crate::Result;
 use crate::skeleton::UpAxis;
 use crate::skeleton::xml::{Source, elements, nearest, shortened};
@@ -81,12 +82,13 @@ pub(super) struct Equality<'a, 'i> {
 /// Collects the elements of a model.
 pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a, 'i>> {
     let root = source.document.root_element();
-    let compiler = Compiler::read(source, elements(root).filter(|n| n.has_tag_name("compiler")))?;
-    let defaults = Defaults::collect(source, root)?;
     let mut worlds = elements(root).filter(|n| n.has_tag_name("worldbody")).peekable();
     let Some(first) = worlds.peek().copied() else {
         return Err(source.error(root, "the model has no <worldbody>", "give the model's top-level file"));
     };
+    vocabulary::check(source, root)?;
+    let compiler = Compiler::read(source, elements(root).filter(|n| n.has_tag_name("compiler")))?;
+    let defaults = Defaults::collect(source, root)?;
     let identity = Place { position: Vector3::zeros(), rotation: Rotation3::identity() };
     let world = BodyElement {
         name: "world".into(),
@@ -100,13 +102,14 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
     for node in worlds {
         reader.children(node, 0, &identity, None)?;
     }
-    let mut bodies = reader.bodies;
+    let mut bodies = std::mem::take(&mut reader.bodies);
     if bodies.len() < 2 {
         return Err(source.error(first, "the model has no bodies", "give the model's top-level file"));
     }
     name_the_nameless(source, &mut bodies)?;
     let mut equalities = Vec::new();
     for node in elements(root).filter(|n| n.has_tag_name("equality")).flat_map(elements) {
+        reader.known(node, node.attribute("class"))?;
         equalities.extend(equality(source, node, &reader.defaults)?);
     }
     let mut up = UpAxis::Z;
@@ -223,7 +226,17 @@ impl<'a, 'i> Reader<'a, 'i> {
         let free = node.has_tag_name("freejoint");
         let get = |name: &str| self.defaults.attribute(node, class, name).filter(|_| !free || name == "name");
         let kind = match get("type") {
-            _ if free => JointKind::Free,
+            _ if free => {
+                let align = node.attribute("align").filter(|align| *align != "auto");
+                if align.map_or(self.compiler.align_free, |align| align == "true") {
+                    return Err(source.error(
+                        node,
+                        "the body is to be aligned with its inertia, which is not understood",
+                        "write align=\"false\", or load the model in MuJoCo and save it with mj_saveLastXML",
+                    ));
+                }
+                JointKind::Free
+            }
             None | Some("hinge") => JointKind::Hinge,
             Some("slide") => JointKind::Slide,
             Some("ball") => JointKind::Ball,
@@ -359,7 +372,8 @@ fn equality<'a, 'i>(
     node: Node<'a, 'i>,
     defaults: &Defaults<'a>,
 ) -> Result<Option<Equality<'a, 'i>>> {
-    if node.attribute("active") == Some("false") {
+    let get = |name: &str| defaults.attribute_of("equality", node, None, name);
+    if get("active") == Some("false") {
         return Ok(None);
     }
     if !node.has_tag_name("joint") {
@@ -372,7 +386,7 @@ fn equality<'a, 'i>(
     let first = node
         .attribute("joint1")
         .ok_or_else(|| source.error(node, "joint1 is missing", "name the joint that follows"))?;
-    let coefficients = match defaults.attribute(node, None, "polycoef") {
+    let coefficients = match node.attribute("polycoef") {
         Some(text) => source.numbers(node, text)?,
         None => vec![0.0, 1.0],
     };

@@ -11,6 +11,7 @@ mod generate;
 mod include;
 mod orientation;
 mod qpos;
+mod vocabulary;
 mod write;
 
 pub(super) use compile::{joints, place, read};

@@ -14,12 +14,14 @@ pub(super) struct Compiler {
     pub eulerseq: [u8; 3],
     /// Whether a range alone makes a limit.
     pub autolimits: bool,
+    /// Whether bodies with a free joint are turned into their principal axes of inertia.
+    pub align_free: bool,
 }
 
 impl Compiler {
     /// Reads all `<compiler>` elements in order; later ones overrule.
     pub fn read<'a, 'i>(source: Source<'a, 'i>, compilers: impl Iterator<Item = Node<'a, 'i>>) -> Result<Self> {
-        let mut found = Self { angle: 1f64.to_radians(), eulerseq: *b"xyz", autolimits: true };
+        let mut found = Self { angle: 1f64.to_radians(), eulerseq: *b"xyz", autolimits: true, align_free: false };
         for node in compilers {
             match node.attribute("angle") {
                 Some("radian") => found.angle = 1.0,
@@ -47,8 +49,19 @@ impl Compiler {
                         )
                     })?;
             }
-            if let Some(value) = node.attribute("autolimits") {
-                found.autolimits = value == "true";
+            for (name, said) in [("autolimits", &mut found.autolimits), ("alignfree", &mut found.align_free)] {
+                match node.attribute(name) {
+                    None => {}
+                    Some("true") => *said = true,
+                    Some("false") => *said = false,
+                    Some(other) => {
+                        return Err(source.error(
+                            node,
+                            format_args!("{name}=\"{}\" is not understood", shortened(other)),
+                            "write true or false",
+                        ));
+                    }
+                }
             }
             if node.attribute("coordinate") == Some("global") {
                 return Err(source.error(

@@ -3,8 +3,9 @@
 use super::function;
 use super::joint::{self, Joint};
 use super::markers::{self, MarkerElement};
+use super::vocabulary::Vocabulary;
 use crate::skeleton::Function;
-use crate::skeleton::xml::{Source, child, elements, flag, text};
+use crate::skeleton::xml::{Source, child, elements, flag, shortened, text};
 use crate::{Error, Result};
 use roxmltree::Node;
 use std::collections::HashMap;
@@ -55,11 +56,17 @@ pub(super) fn version(source: Source<'_, '_>) -> Result<u32> {
             "give an OpenSim file (.osim, or a marker set .xml)",
         ));
     }
-    let written = root.attribute("Version").unwrap_or("");
+    let Some(written) = root.attribute("Version") else {
+        return Err(source.error(
+            root,
+            "the document does not say its Version",
+            "open and save it in OpenSim, or write Version=\"40000\" if it was made by OpenSim 4",
+        ));
+    };
     let version = written.trim().parse::<u32>().map_err(|_| {
         source.error(
             root,
-            format_args!("Version=\"{written}\" is not a number"),
+            format_args!("Version=\"{}\" is not a number", shortened(written)),
             "open and save the model in OpenSim 4",
         )
     })?;
@@ -84,7 +91,8 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
             "give a model (.osim); a marker set goes with --marker-set",
         )
     })?;
-    let objects = |set: &str| child(model, set).map(|n| child(n, "objects").unwrap_or(n));
+    Vocabulary { source, version }.check_model(model)?;
+    let objects = |set: &str| child(child(model, set)?, "objects");
     let mut bodies = Vec::new();
     let mut names = FrameNames { bodies: HashMap::from([("ground", ())]), frames: HashMap::new() };
     if let Some(ground) = child(model, "Ground") {
@@ -112,7 +120,7 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
     if bodies.is_empty() {
         return Err(source.error(model, "the model has no bodies", "check that <BodySet> was saved with the model"));
     }
-    if let Some(components) = child(model, "components").or_else(|| child(model, "ComponentSet")) {
+    for components in ["components", "ComponentSet"].into_iter().filter_map(|set| child(model, set)) {
         for frame in elements(child(components, "objects").unwrap_or(components))
             .filter(|n| n.has_tag_name("PhysicalOffsetFrame"))
         {

@@ -81,13 +81,6 @@ pub(super) fn read_nested<'a, 'i>(
     body: &'a str,
     rounded: bool,
 ) -> Result<Joint<'a, 'i>> {
-    if flag(source, node, "reverse", false)? {
-        return Err(source.error(
-            node,
-            "the joint is reversed (child to parent), which is not understood",
-            "open and save the model in OpenSim 4",
-        ));
-    }
     let parent = text(source.need(node, "parent_body")?);
     let offset = |location: &str, orientation: &str| -> Result<Offset<'a, 'i>> {
         let read = |tag: &str| -> Result<Vector3<f64>> {
@@ -102,7 +95,7 @@ pub(super) fn read_nested<'a, 'i>(
     };
     let parent_offsets = vec![offset("location_in_parent", "orientation_in_parent")?];
     let child_offsets = vec![offset("location", "orientation")?];
-    let set = child(node, "CoordinateSet").map(|n| child(n, "objects").unwrap_or(n));
+    let set = child(node, "CoordinateSet").and_then(|n| child(n, "objects"));
     let coordinates = set.into_iter().flat_map(elements).collect();
     finish(source, node, Ends { parent, child: body, parent_offsets, child_offsets }, coordinates)
 }
@@ -124,6 +117,13 @@ fn finish<'a, 'i>(
     coordinates: Vec<Node<'a, 'i>>,
 ) -> Result<Joint<'a, 'i>> {
     use Motion::{Rotational, Translational};
+    if flag(source, node, "reverse", false)? {
+        return Err(source.error(
+            node,
+            "the joint is reversed (child to parent), which is not understood",
+            "open and save the model in OpenSim 4",
+        ));
+    }
     let name = source.name(node)?;
     let mut coordinates =
         coordinates.into_iter().map(|n| read_coordinate(source, n)).collect::<Result<Vec<CoordinateElement>>>()?;
@@ -254,10 +254,10 @@ fn custom_axes<'a, 'i>(
 ) -> Result<Vec<Axis<'a, 'i>>> {
     let transform = child(node, "SpatialTransform");
     let mut axes: Vec<Axis> = Vec::with_capacity(6);
-    let mut found = transform.into_iter().flat_map(elements).filter(|n| n.has_tag_name("TransformAxis"));
+    let slots = named_axes(source, transform)?;
     let mut used: Vec<Option<Motion>> = vec![None; coordinates.len()];
-    for i in 0..6 {
-        let Some(element) = found.next() else { break };
+    for (i, element) in slots.into_iter().enumerate() {
+        let Some(element) = element else { continue };
         let axis_node = source.need(element, "axis")?;
         let axis = Unit::try_new(source.vector(axis_node, text(axis_node))?, 1e-9)
             .ok_or_else(|| source.error(axis_node, "the axis has no direction", "give it one that is not 0 0 0"))?;
@@ -303,6 +303,36 @@ fn custom_axes<'a, 'i>(
     // Translations happen in F, before the rotations.
     axes.sort_by_key(|a| !a.translates);
     Ok(axes)
+}
+
+/// The elements of the six axes: OpenSim finds them by name, in whatever order they stand; those without a name take the places left.
+fn named_axes<'a, 'i>(source: Source<'a, 'i>, transform: Option<Node<'a, 'i>>) -> Result<[Option<Node<'a, 'i>>; 6]> {
+    const NAMES: [&str; 6] = ["rotation1", "rotation2", "rotation3", "translation1", "translation2", "translation3"];
+    let mut slots = [None; 6];
+    let (named, nameless): (Vec<_>, Vec<_>) = transform
+        .into_iter()
+        .flat_map(elements)
+        .partition(|n| n.attribute("name").is_some_and(|name| !name.is_empty()));
+    for element in named {
+        let name = element.attribute("name").unwrap_or_default();
+        let Some(i) = NAMES.iter().position(|known| *known == name) else {
+            return Err(source.error(
+                element,
+                "an axis of a joint has another name",
+                format_args!("call them {}", NAMES.join(", ")),
+            ));
+        };
+        if slots[i].replace(element).is_some() {
+            return Err(source.error(element, "a second axis of the joint has this name", "leave one"));
+        }
+    }
+    for element in nameless {
+        let Some(slot) = slots.iter_mut().find(|slot| slot.is_none()) else {
+            return Err(source.error(element, "a joint has six axes, and this is one more", "remove it"));
+        };
+        *slot = Some(element);
+    }
+    Ok(slots)
 }
 
 /// OpenSim lists a CustomJoint's coordinates in the order its axes name them, rotations first, whatever their order in the file.

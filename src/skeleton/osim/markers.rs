@@ -2,6 +2,7 @@
 
 use super::document::{self, FrameNames, last_part, socket};
 use super::joint::{Offset, follow};
+use super::vocabulary::Vocabulary;
 use crate::skeleton::xml::{self, Source, child, elements, flag, text};
 use crate::skeleton::{Marker, Skeleton};
 use crate::{Error, Result};
@@ -30,7 +31,7 @@ pub(super) fn collect<'a, 'i>(
 ) -> Result<Vec<MarkerElement<'a, 'i>>> {
     let mut seen = HashMap::new();
     let mut markers = Vec::new();
-    for node in elements(objects).filter(|n| n.has_tag_name("Marker")) {
+    for node in elements(objects) {
         let name = source.name(node)?;
         if seen.insert(name, ()).is_some() {
             return Err(source.error(node, "a second marker has this name", "give every marker its own name"));
@@ -79,12 +80,13 @@ pub fn read_marker_set(path: &Path, skeleton: &mut Skeleton) -> Result<()> {
 pub fn read_marker_set_str(label: &str, text: &str, skeleton: &mut Skeleton) -> Result<()> {
     let document = xml::parse(label, text)?;
     let source = Source { label, document: &document };
-    document::version(source)?;
+    let version = document::version(source)?;
     let root = document.root_element();
     let set = child(root, "MarkerSet")
         .or_else(|| child(root, "Model").and_then(|m| child(m, "MarkerSet")))
         .ok_or_else(|| source.error(root, "there is no <MarkerSet> in the document", "give a marker set file"))?;
-    let objects = child(set, "objects").unwrap_or(set);
+    Vocabulary { source, version }.check_markers(set)?;
+    let Some(objects) = child(set, "objects") else { return Ok(()) };
     // The skeleton's bodies, under lifetimes of the document: names as the file spells them.
     let mut names = FrameNames { bodies: HashMap::new(), frames: HashMap::new() };
     for node in elements(objects) {

@@ -2,7 +2,7 @@
 //!
 //! [`document`](self) collects the elements that have a meaning for kinematics, `compile` turns them into the internal form. A joint's body is
 //! reached by `X_ground_body = X_ground_parent · X_parent_F · X_F_M(q) · X_body_M⁻¹`; offset orientations are body-fixed x-y-z Euler angles. Everything else in the file
-//! (muscles, wrapping, contact, geometry, controllers) is passed over in reading and carried through in writing.
+//! (muscles, wrapping, contact, geometry, controllers) is passed over in reading and carried through in writing; what is not understood of the rest is refused (`vocabulary`).
 
 mod compile;
 mod document;
@@ -13,6 +13,7 @@ mod joint;
 mod markers;
 mod paths;
 mod subject;
+mod vocabulary;
 mod write;
 
 pub(super) use compile::{joints, place, read};
