@@ -76,6 +76,31 @@ fn against_opensim(model: &str, trc: &str, reference: &str) {
             assert!(apart <= allowed, "frame {f}, {name}: {apart:e} m, {allowed:e} allowed");
         }
     }
+    // Angles agree to 0.05°, but where OpenSim's own objective says that it has not come to the end: a coordinate whose variance is C per unit of the markers' is
+    // within √(C·gap) of the least, with half as much again for the curvature that is left out. Those that the markers do not tell are reported.
+    let unobserved: Vec<&str> = fit.unobserved.iter().map(|c| skeleton.coordinates[c.index()].name.as_str()).collect();
+    let noise = noise(&fit, &skeleton);
+    let mut beyond = Vec::new();
+    for (k, name) in reference.coordinates.iter().enumerate() {
+        let c = skeleton.coordinate(name).unwrap().index();
+        if skeleton.coordinates[c].motion != Motion::Rotational || unobserved.contains(&name.as_str()) {
+            continue;
+        }
+        let (mut differs, mut explained) = (0.0, 0.0);
+        for f in 0..fit.q.len() {
+            let ours: f64 = fit.frames[f].squared.iter().zip(&fit.weights).filter_map(|(s, w)| Some((*s)? * w)).sum();
+            let per_noise = fit.q_sd[f][c].unwrap_or(0.0) / noise;
+            differs += (fit.q[f][c] - reference.q[f][k]).powi(2);
+            explained += per_noise * per_noise * (reference.weighted_cost[f] - ours).max(0.0);
+        }
+        let rms = |sum: f64| (sum / fit.q.len() as f64).sqrt().to_degrees();
+        let (differs, explained) = (rms(differs), rms(explained));
+        assert!(differs <= 0.05 || differs <= 1.5 * explained, "{name}: {differs}°, of which {explained}° explained");
+        if differs > 0.05 {
+            beyond.push(format!("{name} {differs:.3} (at most {explained:.3} from where OpenSim stopped)"));
+        }
+    }
+    eprintln!("{model}: unobserved {unobserved:?}; beyond 0.05°: {beyond:?}");
     let angles = angle_differences(&fit, &skeleton, &reference);
     let iterations: usize = fit.frames.iter().map(|f| f.iterations).sum();
     eprintln!(
@@ -84,6 +109,18 @@ fn against_opensim(model: &str, trc: &str, reference: &str) {
         iterations as f64 / fit.frames.len() as f64,
         angles.iter().map(|(n, d)| format!("{n} {d:.4}")).collect::<Vec<_>>().join(", ")
     );
+}
+
+/// The deviation of the heaviest marker that the errors of a whole trial tell, metres per axis.
+fn noise(fit: &IkFit, skeleton: &Skeleton) -> f64 {
+    let dofs = skeleton.coordinates.iter().filter(|c| !c.locked && c.coupling.is_none()).count();
+    let heaviest = fit.weights.iter().copied().fold(0.0, f64::max);
+    let (mut sum, mut left) = (0.0, 0);
+    for frame in &fit.frames {
+        left += 3 * frame.squared.iter().flatten().count() - dofs;
+        sum += frame.squared.iter().zip(&fit.weights).filter_map(|(s, w)| Some((*s)? * w / heaviest)).sum::<f64>();
+    }
+    (sum / left as f64).sqrt()
 }
 
 /// Root mean square difference of each rotational coordinate, degrees, largest first, those above 0.01°.
@@ -206,6 +243,72 @@ fn exact_markers_give_the_pose_back() {
     }
     // The built-in marker sets, all together, tell every coordinate.
     assert_eq!(determined, skeleton.coordinates.len());
+}
+
+/// Markers with noise of a known size: the angles err as their deviations say.
+#[test]
+fn deviations_are_those_of_the_errors() {
+    let (skeleton, poses, mut trial) = known(60, 5);
+    let exact = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
+    let largest = exact.q_sd.iter().flatten().flatten().fold(0.0, |a: f64, b| a.max(*b));
+    assert!(exact.unobserved.is_empty() && largest < 1e-5, "{largest}");
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(9);
+    let normal = rand_distr::Normal::new(0.0, 0.003).unwrap();
+    let n = trial.names.len();
+    // Markers of two kinds: half of them with four times the variance, and a quarter of the weight.
+    for (i, p) in trial.positions.iter_mut().enumerate() {
+        let times = if (i % n) % 2 == 0 { 1.0 } else { 2.0 };
+        *p = p.map(|p| p.map(|x| x + times * rng.sample(normal)));
+    }
+    let tasks = IkTasks {
+        markers: trial
+            .names
+            .iter()
+            .enumerate()
+            .map(|(m, name)| MarkerTask {
+                name: name.clone(),
+                apply: true,
+                weight: if m % 2 == 0 { 20.0 } else { 5.0 },
+            })
+            .collect(),
+        coordinates: Vec::new(),
+    };
+    let fit = inverse_kinematics(&trial, &skeleton, Some(&tasks), None).unwrap();
+    assert!((noise(&fit, &skeleton) / 0.003 - 1.0).abs() < 0.02, "{}", noise(&fit, &skeleton));
+    let (mut within, mut beyond_two, mut count) = (0, 0, 0);
+    for (f, q) in fit.q.iter().enumerate() {
+        for (c, coordinate) in skeleton.coordinates.iter().enumerate() {
+            // At a bound an error is cut off.
+            let at_bound = coordinate.clamped
+                && coordinate.range.is_some_and(|[low, high]| q[c] - low < 1e-9 || high - q[c] < 1e-9);
+            let Some(sd) = fit.q_sd[f][c].filter(|sd| *sd > 0.0 && !at_bound) else { continue };
+            let off = (q[c] - poses[f][c]).abs() / sd;
+            (count, within, beyond_two) =
+                (count + 1, within + usize::from(off <= 1.0), beyond_two + usize::from(off > 2.0));
+        }
+    }
+    // 60 frames × 41 coordinates that err together in threes or so: a share of 0.68 is known to ±0.02 or better.
+    let share = |k: usize| k as f64 / count as f64;
+    assert!(count > 2000 && (share(within) - 0.683).abs() < 0.05, "{} of {count} within one", share(within));
+    assert!((share(beyond_two) - 0.046).abs() < 0.03, "{} of {count} beyond two", share(beyond_two));
+    // A hand without its markers turns as it likes, and that is said; and all with it where a frame shows nothing.
+    let lost = skeleton.coordinate("wrist_flex_r").or(skeleton.coordinate("pro_sup_r")).unwrap();
+    let bodies: Vec<&str> = skeleton.bodies.iter().map(|b| b.name.as_str()).collect();
+    for f in 0..60 {
+        for (m, marker) in skeleton.markers.iter().enumerate() {
+            if bodies[marker.body.index()].contains("hand_r") || f == 30 {
+                trial.positions[f * n + m] = None;
+            }
+        }
+    }
+    let fit = inverse_kinematics(&trial, &skeleton, Some(&tasks), None).unwrap();
+    assert!(fit.unobserved.contains(&lost), "{:?} of {bodies:?}", fit.unobserved);
+    assert!(fit.unobserved.len() < 8);
+    let free = |c: &&kinefit::skeleton::Coordinate| !c.locked && c.coupling.is_none();
+    assert_eq!(
+        fit.q_sd[30].iter().flatten().filter(|sd| sd.is_infinite()).count(),
+        skeleton.coordinates.iter().filter(free).count()
+    );
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn a_made_up_subject_is_found_with_its_deviations() {
     }
     assert!(alone > 0);
     let (mut inside, mut all) = (0.0, 0.0);
-    for ((q, sd), true_q) in fit.trials[0].fit.q.iter().zip(&fit.trials[0].q_sd).zip(&truth.q) {
+    for ((q, sd), true_q) in fit.trials[0].fit.q.iter().zip(&fit.trials[0].fit.q_sd).zip(&truth.q) {
         for ((q, sd), t) in q.iter().zip(sd).zip(true_q) {
             if let Some(sd) = sd.filter(|sd| *sd > 0.0) {
                 inside += f64::from(u8::from((q - t).abs() < 2.0 * sd));
@@ -475,6 +475,6 @@ fn a_long_gap_costs_nothing_but_itself() {
     assert_eq!(fit.status, Status::Converged);
     assert!(rms(&fit, &[]) < 1.05 * 3f64.sqrt() * NOISE, "{}", rms(&fit, &[]));
     let hip = truth.skeleton.coordinate("hip_flexion_r").unwrap().index();
-    let sd = |f: usize| fit.trials[0].q_sd[f][hip].unwrap();
+    let sd = |f: usize| fit.trials[0].fit.q_sd[f][hip].unwrap();
     assert!(sd(200) > 10.0 * sd(50), "{} {}", sd(200), sd(50));
 }

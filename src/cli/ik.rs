@@ -208,6 +208,7 @@ fn apart(arguments: &Arguments, skeleton: &Skeleton, tasks: Option<&IkTasks>, tr
             n => format!("Result   {n} frames were given up before convergence; they are listed in {name}_ik.json\n"),
         };
         text += &error_line(&summary);
+        text += &angle_line(&summary);
         summaries.push(summary);
     }
     Ok((files, summaries, text))
@@ -254,6 +255,7 @@ fn together(
             skeleton.name
         );
         text += &error_line(&summary);
+        text += &angle_line(&summary);
         summaries.push(IkSummary { seconds_per_frame: Some(seconds / frames as f64), ..summary });
     }
     let status = match fit.status {
@@ -271,6 +273,21 @@ fn together(
         }
     }
     Ok((files, summaries, text))
+}
+
+/// How well the angles are known, and which are not.
+fn angle_line(summary: &IkSummary) -> String {
+    let known = summary.typical_sd_deg.map(|sd| format!("typically known to ±{:.1}° (95 %)", 1.96 * sd));
+    let unobserved = match summary.unobserved.len() {
+        0 => None,
+        n if n <= 6 => Some(format!("not observed by the markers: {}", summary.unobserved.join(", "))),
+        n => Some(format!("{n} are not observed by the markers: {}, …", summary.unobserved[..6].join(", "))),
+    };
+    match (known, unobserved) {
+        (None, None) => String::new(),
+        (Some(one), None) | (None, Some(one)) => format!("Angles   {one}\n"),
+        (Some(known), Some(unobserved)) => format!("Angles   {known}; {unobserved}\n"),
+    }
 }
 
 fn error_line(summary: &IkSummary) -> String {

@@ -1,12 +1,14 @@
 //! Poses from 3-D markers, every frame on its own: what OpenSim's inverse kinematics does.
 
+use super::result::{NEAR_SINGULARITY, angle_deviations, follow_deviations};
 use super::superpose::Superposition;
 use crate::error::{Error, Result};
 use crate::kinematics::{Frame, Mechanism, forward};
+use crate::math::median;
 use crate::session::coordinates::CoordinateTable;
 use crate::session::markers::MarkerTrial;
 use crate::session::tasks::{IkTasks, Target};
-use crate::skeleton::{MarkerId, Offsets, ScaleGroups, Scales, Skeleton};
+use crate::skeleton::{Coordinate, CoordinateId, MarkerId, Motion, Offsets, ScaleGroups, Scales, Skeleton};
 use crate::solve::{CoordinateGoal, IkOutcome, IkWorkspace, InverseKinematics};
 use crate::trajectory::Pose;
 use nalgebra::{Rotation3, Vector3};
@@ -24,6 +26,13 @@ const NEW_LEVEL: usize = 10;
 /// Markers further from the origin than this are in another unit or no markers, metres.
 const FURTHEST: f64 = 1e4;
 
+/// A coordinate that errors of a centimetre in the markers turn by more than this is not told by them, radians: the arm to them is shorter than errors are.
+pub const UNOBSERVED_SD: f64 = 0.7;
+/// The same of one that moves, metres.
+pub const UNOBSERVED_SD_M: f64 = 0.1;
+/// That centimetre: what skin and landmarks that are found by hand are off by.
+const TYPICAL_ERROR: f64 = 0.01;
+
 /// Poses of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IkFit {
@@ -37,6 +46,10 @@ pub struct IkFit {
     pub not_in_trial: Vec<String>,
     /// Coordinates of every frame, file order, radians and metres; dependent and locked ones too, angles without jumps by whole turns.
     pub q: Vec<Vec<f64>>,
+    /// Standard deviations of the coordinates, `[frame][coordinate]`, radians and metres; infinite where no marker tells a coordinate, `None` where an angle is near its singularity, or none were computed.
+    pub q_sd: Vec<Vec<Option<f64>>>,
+    /// Free coordinates that the markers do not tell ([`UNOBSERVED_SD`], [`UNOBSERVED_SD_M`]): what they are is the last start's, a bound's or a prior's.
+    pub unobserved: Vec<CoordinateId>,
     /// Where the model has each followed marker, in every frame, metres in ground.
     pub positions: Vec<Vec<Vector3<f64>>>,
     /// Figures of every frame.
@@ -72,7 +85,8 @@ impl IkFrame {
 
 /// Fits the pose of every frame to the trial's markers, from one frame to the next, model and markers as they are. Without tasks all markers weigh the same. Ranges of clamped
 /// coordinates are kept, but for the three angles of a body that is free in space: it may turn as it likes.
-/// A trial whose file tells its vertical is turned onto the model's. `coordinates` is the file that tasks `from_file` refer to.
+/// A trial whose file tells its vertical is turned onto the model's. Standard deviations are those of least squares: markers err independently, each with a variance in inverse
+/// proportion to its weight, whose level the errors of the whole trial tell; bounds and tasks of coordinates count for nothing. `coordinates` is the file that tasks `from_file` refer to.
 ///
 /// # Errors
 /// Fewer than three markers in common, none of them ever seen, or one of them kilometres away; tasks for coordinates that the model does not have; a task that refers to a file when there is none, or to
@@ -106,6 +120,8 @@ pub fn inverse_kinematics(
     let mut near: Vec<[f64; 3]> =
         fitted.rotors.iter().map(|r| r.coordinates.map(|c| skeleton.coordinates[c.index()].default)).collect();
     let (mut q_all, mut positions, mut frames) = (Vec::new(), Vec::new(), Vec::<IkFrame>::new());
+    // Per unit of the heaviest marker's variance, until that is known.
+    let mut q_sd: Vec<Vec<Option<f64>>> = Vec::new();
     let mut points = Vec::with_capacity(columns.len());
     for (f, &time) in trial.times.iter().enumerate() {
         points.clear();
@@ -125,8 +141,10 @@ pub fn inverse_kinematics(
         let mut here = before.clone().unwrap_or_else(|| fresh(&mut work));
         let mut outcome = problem.solve(&points, &goals, &mut here, &mut work);
         let limit = good.as_ref().map_or(WORTH_A_RETRY, |g| WORTH_A_RETRY.max(SUSPICIOUS * g.1));
+        let mut first = goals.is_empty();
         let suspicious = |outcome: &IkOutcome| !outcome.converged || outcome.cost > limit;
         if suspicious(&outcome) {
+            first = false;
             for mut other in good.iter().map(|g| g.0.clone()).chain([fresh(&mut work)]) {
                 let again = problem.solve(&points, &goals, &mut other, &mut work);
                 // A finite one before any other.
@@ -147,14 +165,29 @@ pub fn inverse_kinematics(
             .zip(&points)
             .map(|(c, p)| p.map(|p| (frame.markers[c.1.index()] - p).norm_squared()))
             .collect();
+        let variances = problem.variances(&points, &here, first, &mut work);
         let mut q = here.q.clone();
+        let mut sd: Vec<Option<f64>> = vec![None; q.len()];
+        for (&c, variance) in problem.layout().coordinates.iter().zip(&variances.scalars) {
+            sd[c] = Some(variance.sqrt());
+        }
         for (r, rotor) in fitted.rotors.iter().enumerate() {
-            near[r] = rotor.angles_from_rotation(&here.rotors[r], near[r]).0;
+            let (angles, distance) = rotor.angles_from_rotation(&here.rotors[r], near[r]);
+            near[r] = angles;
+            let covariance = &variances.rotors[r];
+            let deviations = match covariance.iter().all(|v| v.is_finite()) {
+                true if distance > NEAR_SINGULARITY => angle_deviations(rotor, angles, covariance),
+                true => None,
+                false => Some([f64::INFINITY; 3]),
+            };
             for k in 0..3 {
-                q[rotor.coordinates[k].index()] = near[r][k];
+                q[rotor.coordinates[k].index()] = angles[k];
+                sd[rotor.coordinates[k].index()] = deviations.map(|d| d[k]);
             }
         }
         skeleton.resolve_couplings(&mut q);
+        follow_deviations(skeleton, &q, &mut sd);
+        q_sd.push(sd);
         q_all.push(q);
         positions.push(columns.iter().map(|c| frame.markers[c.1.index()]).collect());
         frames.push(IkFrame {
@@ -164,7 +197,14 @@ pub fn inverse_kinematics(
             converged: outcome.converged,
         });
     }
+    let unobserved = unobserved(skeleton, &q_sd, &frames, TYPICAL_ERROR);
+    let noise = noise(&frames, columns, problem.layout().dofs());
+    for sd in q_sd.iter_mut().flatten() {
+        *sd = noise.and_then(|noise| Some(noise * (*sd)?));
+    }
     Ok(IkFit {
+        q_sd,
+        unobserved,
         markers: columns.iter().map(|c| c.1).collect(),
         weights: columns.iter().map(|c| c.2).collect(),
         not_in_model: followed_here.not_in_model,
@@ -173,6 +213,42 @@ pub fn inverse_kinematics(
         positions,
         frames,
     })
+}
+
+/// The standard deviation of the heaviest marker along each axis, metres, from the errors of the frames that have more of them than degrees of freedom; `None` without such.
+fn noise(frames: &[IkFrame], columns: &[(usize, MarkerId, f64)], dofs: usize) -> Option<f64> {
+    let heaviest = columns.iter().map(|c| c.2).fold(0.0, f64::max);
+    let (mut sum, mut left) = (0.0, 0);
+    for frame in frames {
+        let seen = 3 * frame.squared.iter().flatten().count();
+        if seen > dofs {
+            left += seen - dofs;
+            sum += columns.iter().zip(&frame.squared).filter_map(|(c, s)| Some(c.2 / heaviest * (*s)?)).sum::<f64>();
+        }
+    }
+    (left > 0).then(|| (sum / left as f64).sqrt())
+}
+
+/// The free coordinates whose deviation, `times` what `q_sd` holds, is beyond what tells anything, in the middle of the frames that show enough markers.
+pub(super) fn unobserved(
+    skeleton: &Skeleton,
+    q_sd: &[Vec<Option<f64>>],
+    frames: &[IkFrame],
+    times: f64,
+) -> Vec<CoordinateId> {
+    let seen = |f: &usize| frames[*f].squared.iter().flatten().count() >= MIN_POINTS;
+    let is_unobserved = |i: usize| {
+        let limit = match skeleton.coordinates[i].motion {
+            Motion::Translational => UNOBSERVED_SD_M,
+            _ => UNOBSERVED_SD,
+        };
+        let mut sds: Vec<f64> =
+            (0..q_sd.len().min(frames.len())).filter(seen).filter_map(|f| q_sd[f].get(i).copied().flatten()).collect();
+        median(&mut sds).is_some_and(|sd| times * sd > limit)
+    };
+    let free = |c: &Coordinate| !c.locked && c.coupling.is_none();
+    let coordinates = skeleton.coordinates.iter().enumerate();
+    coordinates.filter(|(i, c)| free(c) && is_unobserved(*i)).map(|(i, _)| CoordinateId(i as u32)).collect()
 }
 
 /// A model without a degree of freedom.

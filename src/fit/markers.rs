@@ -2,7 +2,7 @@
 
 use super::exchanged::{Exchange, mend_names};
 use super::initialise::initialise;
-use super::inverse_kinematics::{FollowedMarkers, followed_markers};
+use super::inverse_kinematics::{FollowedMarkers, followed_markers, unobserved};
 use super::marker_problem::{build, coordinate_tasks, grid, samples, trial_problem, unheard_tasks};
 use super::result::{Kinematics, body_scale_deviations, offset_fits, poses, scale_fits};
 use super::run::Run;
@@ -72,8 +72,6 @@ pub struct MarkerFit {
 pub struct MarkerTrialFit {
     /// Poses, markers and errors; markers that were found exchanged count as mended.
     pub fit: IkFit,
-    /// Standard deviations of the coordinates, `[frame][coordinate]`, radians and metres; `None` where an angle is near its singularity, or none were computed.
-    pub q_sd: Vec<Vec<Option<f64>>>,
     /// Markers whose names were found exchanged.
     pub exchanged: Vec<Exchange>,
 }
@@ -185,7 +183,7 @@ pub fn fit_markers(
         .map(|i| {
             let kinematics = poses(&problem, skeleton, &parameters, deviations.as_ref(), i);
             let exchanged = std::mem::take(&mut exchanged[i]);
-            trial_fit(&trials[i], &followed[i], kinematics, exchanged, outcome.converged)
+            trial_fit(skeleton, &trials[i], &followed[i], kinematics, exchanged, outcome.converged)
         })
         .collect();
     let (status, reason) = verdict(&problem, &parameters, &fitted, run.interrupted, outcome.converged);
@@ -287,6 +285,7 @@ fn scales_found(problem: &Problem, parameters: &Parameters, u: Option<&Uncertain
 }
 
 fn trial_fit(
+    skeleton: &Skeleton,
     trial: &MarkerTrial,
     followed: &FollowedMarkers,
     kinematics: Kinematics,
@@ -318,10 +317,11 @@ fn trial_fit(
             not_in_model: followed.not_in_model.clone(),
             not_in_trial: followed.not_in_trial.clone(),
             q: kinematics.q,
+            unobserved: unobserved(skeleton, &kinematics.q_sd, &frames, 1.0),
+            q_sd: kinematics.q_sd,
             positions,
             frames,
         },
-        q_sd: kinematics.q_sd,
         exchanged,
     }
 }

@@ -17,7 +17,7 @@ use nalgebra::{Isometry3, Matrix3, Vector3};
 
 /// Closer to its singularity than this an Euler angle gets no standard deviation, radians: there the angles' deviations grow without bound
 /// while the rotation's stay what they are.
-const NEAR_SINGULARITY: f64 = 0.1;
+pub(super) const NEAR_SINGULARITY: f64 = 0.1;
 
 /// A camera whose orientation is off by more than this is called stale, degrees: at three metres, 26 mm.
 const STALE_DEG: f64 = 0.5;
@@ -345,13 +345,8 @@ pub(super) fn poses(
             }
         }
         skeleton.resolve_couplings(&mut q);
-        for (i, c) in skeleton.coordinates.iter().enumerate() {
-            if c.locked && u.is_some() {
-                sd[i] = Some(0.0);
-            } else if let Some(k) = &c.coupling {
-                let (_, slope, _) = k.function.value_and_derivatives(q[k.independent.index()]);
-                sd[i] = sd[k.independent.index()].map(|s| s * slope.abs());
-            }
+        if u.is_some() {
+            follow_deviations(skeleton, &q, &mut sd);
         }
         forward(skeleton, &scales, &offsets, &q, &skeleton.rotor_rotations(&q), &mut frame);
         out.markers.push(frame.markers.clone());
@@ -362,8 +357,20 @@ pub(super) fn poses(
     out
 }
 
+/// Deviations of the coordinates that are locked, or follow others.
+pub(super) fn follow_deviations(skeleton: &Skeleton, q: &[f64], sd: &mut [Option<f64>]) {
+    for (i, c) in skeleton.coordinates.iter().enumerate() {
+        if c.locked {
+            sd[i] = Some(0.0);
+        } else if let Some(k) = &c.coupling {
+            let (_, slope, _) = k.function.value_and_derivatives(q[k.independent.index()]);
+            sd[i] = sd[k.independent.index()].map(|s| if slope == 0.0 { 0.0 } else { s * slope.abs() });
+        }
+    }
+}
+
 /// Standard deviations of the file's angles from the covariance of a left perturbation, `δ = E·dθ`.
-fn angle_deviations(rotor: &Rotor, angles: [f64; 3], covariance: &Matrix3<f64>) -> Option<[f64; 3]> {
+pub(super) fn angle_deviations(rotor: &Rotor, angles: [f64; 3], covariance: &Matrix3<f64>) -> Option<[f64; 3]> {
     let inverse = tangent_of_angles(rotor, angles).try_inverse()?;
     let c = inverse * covariance * inverse.transpose();
     Some([0, 1, 2].map(|k| c[(k, k)].max(0.0).sqrt()))

@@ -6,10 +6,11 @@ use super::names::csv_field;
 use super::{finite, json};
 use crate::error::Result;
 use crate::fit::{Exchange, IkFit, MarkerFit, MarkerTrialFit, Status};
+use crate::math::median;
 use crate::session::columns::{number, rows};
 use crate::session::coordinates::{CoordinateTable, file_unit};
 use crate::session::markers::{MarkerTrial, trc::to_text};
-use crate::skeleton::Skeleton;
+use crate::skeleton::{CoordinateId, Motion, Skeleton};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -34,6 +35,10 @@ pub struct IkSummary {
     pub not_in_model: Vec<String>,
     /// Markers of the model that the trial does not have.
     pub not_in_trial: Vec<String>,
+    /// Free coordinates that the markers do not tell: an error of a centimetre in the markers turns them by more than 40°, or moves them by more than 0.1 m.
+    pub unobserved: Vec<String>,
+    /// Standard deviation of the other free angles, the median over all of them and all frames, degrees; `None` where none was computed.
+    pub typical_sd_deg: Option<f64>,
     /// Markers whose names were found exchanged, and mended; never where every frame was fitted on its own.
     pub exchanged: Vec<ExchangedMarkers>,
     /// Times, first and last, in which fewer than three markers were seen for ten frames or more, where frames were fitted together: what is written there is filled in.
@@ -93,11 +98,32 @@ pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSu
         markers: (0..fit.markers.len()).map(name).collect(),
         not_in_model: fit.not_in_model.clone(),
         not_in_trial: fit.not_in_trial.clone(),
+        unobserved: fit.unobserved.iter().map(|c| skeleton.coordinates[c.index()].name.clone()).collect(),
+        typical_sd_deg: typical_sd(fit, skeleton).map(f64::to_degrees),
         exchanged: Vec::new(),
         gaps: Vec::new(),
         autocorrelation_frames: None,
         seconds_per_frame: None,
     }
+}
+
+/// Median of the deviations of the free angles that the markers tell, radians.
+fn typical_sd(fit: &IkFit, skeleton: &Skeleton) -> Option<f64> {
+    let told: Vec<usize> = skeleton
+        .coordinates
+        .iter()
+        .enumerate()
+        .filter(|(i, c)| {
+            c.motion == Motion::Rotational
+                && !c.locked
+                && c.coupling.is_none()
+                && !fit.unobserved.contains(&CoordinateId(*i as u32))
+        })
+        .map(|(i, _)| i)
+        .collect();
+    let all =
+        fit.q_sd.iter().flat_map(|row| told.iter().filter_map(|i| row.get(*i).copied().flatten().and_then(finite)));
+    median(&mut all.collect::<Vec<f64>>())
 }
 
 /// Figures of a trial that was fitted with all its frames together, as one of those of `whole`.
@@ -146,7 +172,7 @@ fn gaps(fit: &IkFit, trial: &MarkerTrial) -> Vec<[f64; 2]> {
     out
 }
 
-/// What [`ik_files`] gives, and `<name>_ik.sd.csv`, the coordinates' standard deviations (degrees and metres, empty where an angle has none).
+/// [`ik_files`] of a trial that was fitted with all its frames together.
 ///
 /// # Errors
 /// As for [`ik_files`].
@@ -156,14 +182,10 @@ pub fn marker_trial_files(
     trial: &MarkerTrial,
     name: &str,
 ) -> Result<Vec<NewFile>> {
-    let (summary, skeleton) = (marker_trial_summary(whole, fit, trial), &whole.skeleton);
-    let mut files = files(&fit.fit, &summary, trial, skeleton, name)?;
-    let deviations = deviations(&trial.times, &fit.q_sd, skeleton);
-    files.push(NewFile { name: format!("{name}_ik.sd.csv"), content: deviations.into_bytes() });
-    Ok(files)
+    files(&fit.fit, &marker_trial_summary(whole, fit, trial), trial, &whole.skeleton, name)
 }
 
-/// `<name>_ik.mot` (degrees), `<name>_ik.trc` (the followed markers where the model has them, metres in ground), `<name>_ik_errors.csv` (distance of each followed marker in
+/// `<name>_ik.mot` (degrees), `<name>_ik.sd.csv` (the coordinates' standard deviations, degrees and metres, empty where there is none or no marker tells the coordinate), `<name>_ik.trc` (the followed markers where the model has them, metres in ground), `<name>_ik_errors.csv` (distance of each followed marker in
 /// every frame, metres, empty where it was not seen) and `<name>_ik.json` ([`IkSummary`]).
 ///
 /// # Errors
@@ -220,6 +242,7 @@ fn files(
     let file = |ending: &str, text: String| NewFile { name: format!("{name}{ending}"), content: text.into_bytes() };
     Ok(vec![
         file("_ik.mot", coordinates.to_mot(name)?),
+        file("_ik.sd.csv", deviations(&trial.times, &fit.q_sd, skeleton)),
         file("_ik.trc", to_text(&markers, &trc)?),
         file("_ik_errors.csv", errors),
         file("_ik.json", json(summary)),

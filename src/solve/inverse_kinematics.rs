@@ -51,6 +51,10 @@ pub struct IkWorkspace {
     hessian_here: Vec<f64>,
     gradient_here: Vec<f64>,
     factor: Vec<f64>,
+    /// The damping in it.
+    damping: f64,
+    /// The factor's inverse, for variances.
+    inverse: Vec<f64>,
     gradient: Vec<f64>,
     step: Vec<f64>,
     /// Steps of the degrees of freedom that a bound decides.
@@ -69,6 +73,18 @@ pub struct IkOutcome {
     /// Whether nothing was left to gain.
     pub converged: bool,
 }
+
+/// What the markers of a frame tell of its pose, see [`InverseKinematics::variances`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct IkVariances {
+    /// Of the degrees of freedom that are numbers, in the layout's order; infinite where no marker moves with one.
+    pub scalars: Vec<f64>,
+    /// Covariance of a left perturbation of each rotation.
+    pub rotors: Vec<Matrix3<f64>>,
+}
+
+/// A degree of freedom that moves the markers by less than this share of what the best does, squared, is observed by none.
+const OBSERVED: f64 = 1e-9;
 
 /// Steps after which a frame is given up.
 const MAX_ITERATIONS: usize = 200;
@@ -121,6 +137,8 @@ impl<'a> InverseKinematics<'a> {
             hessian_here: vec![0.0; n * n],
             gradient_here: vec![0.0; n],
             factor: vec![0.0; n * n],
+            damping: f64::INFINITY,
+            inverse: vec![0.0; n * n],
             gradient: vec![0.0; n],
             step: vec![0.0; n],
             fixed: vec![None; n],
@@ -191,6 +209,67 @@ impl<'a> InverseKinematics<'a> {
             }
         }
         IkOutcome { cost, iterations: MAX_ITERATIONS, converged: false }
+    }
+
+    /// What the markers seen tell of a pose, per unit of the variance of the heaviest marker along each axis: the inverse of `Σ w·JᵀJ` (weights
+    /// relative to the largest), over all degrees of freedom, those at their bounds too. Goals are no measurements and do not count. With `left` the matrix
+    /// is what [`Self::solve`], called last with these points, this pose and no goals, has left.
+    pub fn variances(
+        &self,
+        points: &[Option<Vector3<f64>>],
+        pose: &Pose,
+        left: bool,
+        work: &mut IkWorkspace,
+    ) -> IkVariances {
+        let n = self.layout.dofs();
+        if !left {
+            self.linearise(points, &[], pose, work);
+        }
+        let total: f64 = self.markers.iter().zip(points).filter_map(|(m, x)| x.map(|_| m.1)).sum();
+        let largest = (0..n).map(|j| work.hessian[j * n + j]).fold(0.0, f64::max);
+        let observed = |diagonal: f64| diagonal > OBSERVED * largest;
+        let unobserved: Vec<bool> = (0..n).map(|j| !observed(work.hessian[j * n + j])).collect();
+        // The last step's factor will do where nothing held it back.
+        let factored = left && work.damping <= OBSERVED && work.fixed.iter().all(Option::is_none)
+            || self.factor_for_variances(&unobserved, work);
+        // A⁻¹ = L⁻ᵀ·L⁻¹, of which only few entries are wanted.
+        let inverse = &mut work.inverse;
+        if factored {
+            invert_lower(&work.factor, n, inverse);
+        }
+        let entry = |i: usize, j: usize| {
+            if !factored || unobserved[i] || unobserved[j] {
+                return if i == j { f64::INFINITY } else { 0.0 };
+            }
+            (i.max(j)..n).map(|k| inverse[i * n + k] * inverse[j * n + k]).sum::<f64>() / total
+        };
+        IkVariances {
+            scalars: (0..self.layout.scalars()).map(|j| entry(j, j)).collect(),
+            rotors: self
+                .layout
+                .rotors
+                .iter()
+                .map(|&first| Matrix3::from_fn(|i, j| entry(first + i, first + j)))
+                .collect(),
+        }
+    }
+
+    /// Factors the matrix without what no marker tells.
+    fn factor_for_variances(&self, unobserved: &[bool], work: &mut IkWorkspace) -> bool {
+        let n = self.layout.dofs();
+        work.factor.copy_from_slice(&work.hessian);
+        for j in 0..n {
+            // What other coordinates can undo has a deviation without bound: this bound.
+            work.factor[j * n + j] *= 1.0 + OBSERVED;
+            if unobserved[j] {
+                for i in 0..n {
+                    work.factor[i * n + j] = 0.0;
+                    work.factor[j * n + i] = 0.0;
+                }
+                work.factor[j * n + j] = 1.0;
+            }
+        }
+        dense::cholesky(MatMut::from_column_major_slice_mut(&mut work.factor, n, n), &mut work.cholesky).is_ok()
     }
 
     /// The objective at a pose alone, m².
@@ -365,6 +444,7 @@ impl<'a> InverseKinematics<'a> {
     /// The damped step of the degrees of freedom that are not fixed, given the steps of those that are.
     fn solve_free(&self, damping: f64, work: &mut IkWorkspace) -> Option<()> {
         let n = self.layout.dofs();
+        work.damping = damping;
         work.factor.copy_from_slice(&work.hessian);
         let largest = (0..n).map(|j| work.hessian[j * n + j]).fold(0.0, f64::max);
         for j in 0..n {
@@ -409,6 +489,23 @@ impl<'a> InverseKinematics<'a> {
             let turned = Rotation3::new(delta) * work.candidate.rotors[r];
             // By way of a quaternion, which a step of any length leaves a rotation.
             work.candidate.rotors[r] = UnitQuaternion::from_rotation_matrix(&turned).to_rotation_matrix();
+        }
+    }
+}
+
+/// `L⁻¹` of the lower triangle of a column-major matrix, in the lower triangle of `inverse`.
+fn invert_lower(l: &[f64], n: usize, inverse: &mut [f64]) {
+    for j in 0..n {
+        let x = &mut inverse[j * n..(j + 1) * n];
+        x[j..].fill(0.0);
+        x[j] = 1.0;
+        for k in j..n {
+            let column = &l[k * n..(k + 1) * n];
+            let here = x[k] / column[k];
+            x[k] = here;
+            for (x, l) in x[k + 1..].iter_mut().zip(&column[k + 1..]) {
+                *x -= here * l;
+            }
         }
     }
 }

@@ -27,7 +27,9 @@ pub use covariance::{Uncertainty, uncertainty, uncertainty_in};
 pub use evidence::{
     EvidenceOptions, Observed, observed, offset_sd, update_noise, update_point_noise, update_smoothness,
 };
-pub use inverse_kinematics::{CoordinateGoal, IkOutcome, IkWorkspace, InverseKinematics, tangent_of_angles};
+pub use inverse_kinematics::{
+    CoordinateGoal, IkOutcome, IkVariances, IkWorkspace, InverseKinematics, tangent_of_angles,
+};
 pub use levenberg::{LevenbergMarquardt, Progress, SolveOptions, SolveOutcome, StopFlag, solve, solve_in};
 pub use linearise::{Linearisation, Workspace, linearise};
 pub use problem::{BorderLayout, Free, Hyperparameters, Parameters, Priors, Problem, StaturePrior, TrialProblem};
