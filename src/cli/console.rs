@@ -3,9 +3,14 @@
 use crate::error::Error;
 use crate::fit::{FitProgress, Stage};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex};
-use tracing::Level;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
 
 /// Steps of the progress bar.
 const STEPS: u64 = 1000;
@@ -34,9 +39,7 @@ impl Console {
         // A second command in one process (tests) keeps the first one's log.
         let _ = tracing_subscriber::fmt()
             .with_max_level(level)
-            .with_ansi(is_terminal)
-            .with_target(false)
-            .without_time()
+            .event_format(Lines)
             .with_writer(move || Above(writer.clone()))
             .try_init();
         Self { bar, is_terminal }
@@ -120,6 +123,63 @@ fn label(stage: Stage) -> &'static str {
         Stage::Subject => "body segments and markers",
         Stage::Cameras => "everything together",
         Stage::Covariance => "error bars",
+    }
+}
+
+/// Log lines as warnings are written: `warning: FILE: what about it`.
+struct Lines;
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut said = Said::default();
+        event.record(&mut said);
+        let kind = match *event.metadata().level() {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            Level::INFO => "info",
+            _ => "detail",
+        };
+        writeln!(writer, "{kind}: {}", printable(&said.line()))
+    }
+}
+
+/// The fields of a log line.
+#[derive(Default)]
+struct Said {
+    /// What it is about: a file or a place by itself, anything else with its name.
+    about: Vec<String>,
+    message: String,
+}
+
+impl Said {
+    fn line(&self) -> String {
+        if self.about.is_empty() {
+            self.message.clone()
+        } else {
+            format!("{}: {}", self.about.join(", "), self.message)
+        }
+    }
+
+    fn add(&mut self, field: &Field, value: String) {
+        match field.name() {
+            "message" => self.message = value,
+            "file" | "place" => self.about.push(value),
+            name => self.about.push(format!("{name} {value}")),
+        }
+    }
+}
+
+impl Visit for Said {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field, format!("{value:?}"));
     }
 }
 

@@ -6,9 +6,11 @@ use super::output::place;
 use crate::error::{Error, Result};
 use crate::kinematics::{Frame, forward};
 use crate::report::OutputFolder;
+use crate::skeleton::xml::shortened;
 use crate::skeleton::{Offsets, Scales, Skeleton};
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,18 +41,16 @@ pub(super) struct Arguments {
     out: Option<PathBuf>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What the file holds.
+#[derive(Debug)]
 struct Input {
     poses: Vec<PoseIn>,
-    #[serde(default)]
     body_scale_factors: BTreeMap<String, [f64; 3]>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct PoseIn {
-    #[serde(default)]
     q: Option<BTreeMap<String, f64>>,
-    #[serde(default)]
     qpos: Option<Vec<f64>>,
 }
 
@@ -99,15 +99,80 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+const FORM: &str = "write { \"poses\": [ { \"q\": { \"<coordinate>\": <number>, ... } }, ... ] }, radians and metres";
+
 fn read(path: &Path) -> Result<Input> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, &e))?;
-    serde_json::from_str(&text).map_err(|e| {
-        Error::file(
-            path,
-            e,
-            "write { \"poses\": [ { \"q\": { \"<coordinate>\": <number>, ... } }, ... ] }, radians and metres",
-        )
-    })
+    let whole: Value = serde_json::from_str(&text).map_err(|e| {
+        let problem = if e.is_eof() { "the file ends before its JSON does" } else { "this is not valid JSON" };
+        Error::input(format_args!("{}, line {}, column {}", path.display(), e.line(), e.column()), problem, FORM)
+    })?;
+    let wrong = |place: &str, problem: String| {
+        let place = if place.is_empty() { path.display().to_string() } else { format!("{}: {place}", path.display()) };
+        Err(Error::input(place, problem, FORM))
+    };
+    let Some(poses) = whole.get("poses") else { return wrong("", "there is no list \"poses\"".into()) };
+    let Some(poses) = poses.as_array() else { return wrong("poses", format!("it is {}, not a list", kind(poses))) };
+    let mut input = Input { poses: Vec::with_capacity(poses.len()), body_scale_factors: BTreeMap::new() };
+    for (i, pose) in poses.iter().enumerate() {
+        let place = format!("pose {i}");
+        if !pose.is_object() {
+            return wrong(&place, format!("it is {}, not an object with \"q\" or \"qpos\"", kind(pose)));
+        }
+        let mut read = PoseIn { q: None, qpos: None };
+        if let Some(q) = pose.get("q").filter(|q| !q.is_null()) {
+            let Some(q) = q.as_object() else {
+                return wrong(&format!("{place}: q"), format!("it is {}, not an object of coordinates", kind(q)));
+            };
+            let mut values = BTreeMap::new();
+            for (name, value) in q {
+                let Some(value) = value.as_f64() else {
+                    return wrong(
+                        &format!("{place}: {}", shortened(name)),
+                        format!("it is {}, not a number", kind(value)),
+                    );
+                };
+                values.insert(name.clone(), value);
+            }
+            read.q = Some(values);
+        }
+        if let Some(qpos) = pose.get("qpos").filter(|q| !q.is_null()) {
+            match numbers(qpos) {
+                Some(numbers) => read.qpos = Some(numbers),
+                None => return wrong(&format!("{place}: qpos"), "it is not a list of numbers".into()),
+            }
+        }
+        input.poses.push(read);
+    }
+    if let Some(factors) = whole.get("body_scale_factors").filter(|f| !f.is_null()) {
+        let Some(bodies) = factors.as_object() else {
+            return wrong("body_scale_factors", format!("it is {}, not an object of bodies", kind(factors)));
+        };
+        for (body, factors) in bodies {
+            let Some(factors) = numbers(factors).and_then(|f| <[f64; 3]>::try_from(f).ok()) else {
+                let place = format!("body_scale_factors: {}", shortened(body));
+                return wrong(&place, "it is not a list of three numbers".into());
+            };
+            input.body_scale_factors.insert(body.clone(), factors);
+        }
+    }
+    Ok(input)
+}
+
+fn numbers(value: &Value) -> Option<Vec<f64>> {
+    value.as_array()?.iter().map(Value::as_f64).collect()
+}
+
+/// What a JSON value is, for messages.
+fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(b) => format!("`{b}`"),
+        Value::Number(n) => format!("the number {n}"),
+        Value::String(text) => format!("the text \"{}\"", shortened(text)),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "an object".into(),
+    }
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

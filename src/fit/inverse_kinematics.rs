@@ -275,7 +275,7 @@ pub(super) struct FollowedMarkers {
 /// Which markers trial and model share, each with its weight.
 ///
 /// # Errors
-/// Fewer than three, none of them ever seen, or one of them kilometres away.
+/// Fewer than three, none of them ever seen, one of them kilometres away, or all of them spread as no body of the model's size.
 pub(super) fn followed_markers(
     trial: &MarkerTrial,
     skeleton: &Skeleton,
@@ -322,6 +322,7 @@ pub(super) fn followed_markers(
             "export the trial again; blank and NaN are missing markers",
         ));
     }
+    check_size(trial, skeleton, &columns)?;
     let in_trial = |name: &str| trial.names.iter().any(|n| n == name);
     Ok(FollowedMarkers {
         columns,
@@ -329,6 +330,56 @@ pub(super) fn followed_markers(
         not_in_trial: skeleton.markers.iter().map(|m| m.name.clone()).filter(|n| !in_trial(n)).collect(),
         turn: trial.ground_from_file(skeleton.up),
     })
+}
+
+/// A body whose markers spread more than this many times as far as the model's, or less by as much, is in another unit: an infant's are three times closer
+/// than an adult's, millimetres taken for centimetres ten times wider.
+const ANOTHER_UNIT: f64 = 6.0;
+
+/// Frames in which the spread of the markers is looked at.
+const LOOKED_AT: usize = 50;
+
+/// Refuses a trial whose unit is not the one it states.
+fn check_size(trial: &MarkerTrial, skeleton: &Skeleton, columns: &[(usize, MarkerId, f64)]) -> Result<()> {
+    let q: Vec<f64> = skeleton.coordinates.iter().map(|c| c.default).collect();
+    let mut frame = Frame::new(skeleton);
+    forward(
+        skeleton,
+        &Scales::ones(skeleton),
+        &Offsets::zeros(skeleton),
+        &q,
+        &skeleton.rotor_rotations(&q),
+        &mut frame,
+    );
+    let (mut ratios, mut here) = (Vec::new(), Vec::new());
+    for f in (0..trial.frames()).step_by(trial.frames().div_ceil(LOOKED_AT).max(1)) {
+        let seen = || columns.iter().filter_map(|c| Some((trial.get(f, c.0)?, frame.markers[c.1.index()])));
+        if seen().count() >= MIN_POINTS {
+            let (found, own) = (spread(seen().map(|s| s.0)), spread(seen().map(|s| s.1)));
+            ratios.push(found / own);
+            here.push((found, own));
+        }
+    }
+    let Some(ratio) = median(&mut ratios).filter(|r| r.is_finite()) else { return Ok(()) };
+    if (ANOTHER_UNIT.recip()..=ANOTHER_UNIT).contains(&ratio) {
+        return Ok(());
+    }
+    let (found, own) = here[0];
+    Err(Error::input(
+        &trial.label,
+        format_args!(
+            "its markers are spread over {found:.3} m (root mean square from their middle), those of the model `{}` over {own:.3} m: the unit of one of them is not what it says",
+            skeleton.name
+        ),
+        "check the unit that the file states (Units, or POINT:UNITS), and that the model is in metres",
+    ))
+}
+
+/// Root mean square distance of points from their middle.
+fn spread(points: impl Iterator<Item = Vector3<f64>> + Clone) -> f64 {
+    let count = points.clone().count() as f64;
+    let middle = points.clone().sum::<Vector3<f64>>() / count;
+    (points.map(|p| (p - middle).norm_squared()).sum::<f64>() / count).sqrt()
 }
 
 /// How many bodies lie between a body and ground, itself included.

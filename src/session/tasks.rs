@@ -64,10 +64,17 @@ impl IkTasks {
 /// Reads the tasks in a file; where a setup names another file for them, in that one, beside it.
 ///
 /// # Errors
-/// A file that cannot be read, otherwise as [`read_str`].
+/// A file that cannot be read; a setup of the scale tool; otherwise as [`read_str`].
 pub fn read(path: &Path) -> Result<IkTasks> {
     let (label, text) = (path.display().to_string(), read_text(path)?);
     let document = xml::parse(&label, &text)?;
+    if let Some(tool) = document.root_element().descendants().find(|n| n.has_tag_name("ScaleTool")) {
+        return Err(Source { label: &label, document: &document }.error(
+            tool,
+            "this is a setup of the scale tool: its tasks are for the one pose of its static trial",
+            "give the tasks of inverse kinematics, or use `kinefit scale`",
+        ));
+    }
     match task_set(document.root_element()).and_then(elsewhere) {
         Some(file) => {
             let path = path.with_file_name(file);

@@ -21,7 +21,7 @@ pub(crate) fn parse<'a>(label: &str, text: &'a str) -> Result<Document<'a>> {
     let options = ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, entity_resolver: None };
     let document = Document::parse_with_options(text, options).map_err(|e| match e {
         roxmltree::Error::DtdDetected => Error::input(
-            label,
+            format_args!("{label}:{}", 1 + text.split("<!DOCTYPE").next().unwrap_or("").matches('\n').count()),
             "the file has a document type definition (<!DOCTYPE …>), which models do not need",
             "remove it; entities must be written out",
         ),

@@ -165,3 +165,32 @@ fn forward_kinematics_takes_mujocos_qpos() {
     let output = kinefit(place.path(), &["fk", "--coordinates", "poses.json"]);
     assert!(stderr(&output).contains("did not come as MJCF"), "{}", stderr(&output));
 }
+
+#[test]
+fn poses_that_are_none_are_named_with_their_place() {
+    let place = tempfile::tempdir().unwrap();
+    for (text, said) in [
+        (
+            r#"{"poses": [{"q": {"pelvis_ty": "x"}}]}"#,
+            "poses.json: pose 0: pelvis_ty: it is the text \"x\", not a number",
+        ),
+        (r#"{"poses": [{"q": {}}, {"q": [1, 2]}]}"#, "poses.json: pose 1: q: it is a list, not an object"),
+        (r#"{"poses": [7]}"#, "pose 0: it is the number 7"),
+        (r#"{"poses": [{"qpos": [0, null]}]}"#, "pose 0: qpos: it is not a list of numbers"),
+        (r#"{"poses": [{}]}"#, "pose 0: it has neither"),
+        (r#"{"poses": {"q": 1}}"#, "poses: it is an object, not a list"),
+        (r#"[{"q": {}}]"#, "there is no list \"poses\""),
+        (
+            r#"{"poses": [], "body_scale_factors": {"pelvis": [1, 2]}}"#,
+            "body_scale_factors: pelvis: it is not a list of three numbers",
+        ),
+        ("{\"poses\": [\n{\"q\": {", "poses.json, line 2, column 7: the file ends before its JSON does"),
+        ("{\"poses\": [\n}", "poses.json, line 2, column 1: this is not valid JSON"),
+    ] {
+        std::fs::write(place.path().join("poses.json"), text).unwrap();
+        let out = kinefit(place.path(), &["fk", "--coordinates", "poses.json"]);
+        assert_eq!(out.status.code(), Some(2), "{text}");
+        let error = crate::stderr(&out);
+        assert!(error.contains(said) && error.contains("write { \"poses\"") | error.contains("give one"), "{error}");
+    }
+}

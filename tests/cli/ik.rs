@@ -56,6 +56,87 @@ fn markers_in_space_give_a_motion() {
     assert_eq!(out.status.code(), Some(2));
 }
 
+/// What a file says of itself and is not so is an error where numbers would be wrong, otherwise a warning, each with its place.
+#[test]
+fn what_files_say_of_themselves_is_held_against_them() {
+    let place = tempfile::tempdir().unwrap();
+    let good = still(place.path());
+    // A frame more every 0.02 s.
+    let (head, last) = good.trim_end().rsplit_once('\n').unwrap();
+    let cells = last.split_once('\t').unwrap().1.split_once('\t').unwrap().1;
+    let rows: Vec<String> = (2..=20).map(|f| format!("{f}\t{:.2}\t{cells}", 0.02 * f64::from(f - 1))).collect();
+    let good = format!("{head}\n{}\n", rows.join("\n")).replace("50\t50\t2\t", "50\t50\t20\t");
+    let put = |name: &str, from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        std::fs::write(place.path().join(name), good.replacen(from, to, 1)).unwrap();
+    };
+    let run = |name: &str| kinefit(place.path(), &["ik", "--markers", name, "--independent-frames", "--out", "out"]);
+    for (from, to, parts) in [
+        ("50\t50\t20\t5\tm\t", "50\t50\t20\t5\t", ["Units is `50`", "line 2 names 8 values where this line has 7"]),
+        ("50\t50\t20\t5\tm", "50\t20\t5\tm", ["NumMarkers is `m`", "put in what is missing"]),
+        ("\t5\tm\t", "\t5\tfeet\t", ["the unit of length `feet`", "line 3"]),
+        ("\t5\tm\t", "\t5\tmm\t", ["spread over 0.00", "check the unit"]),
+        ("RKnee", "RHip", ["line 4: the marker `RHip` stands twice", "marker 1 and 3"]),
+    ] {
+        put("bad.trc", from, to);
+        let out = run("bad.trc");
+        assert_eq!(out.status.code(), Some(2), "{to}: {out:?}");
+        for part in parts.iter().chain(&["bad.trc"]) {
+            assert!(stderr(&out).contains(part), "{part} is not in {}", stderr(&out));
+        }
+    }
+    for (from, to, part) in [
+        ("50\t50\t20\t", "50\t50\t400\t", "says that there are 400 frames, and there are 20; all of them are read"),
+        ("50\t50\t20\t", "0\t50\t20\t", "DataRate is not a positive number; taken from the times of the frames, 50.00"),
+        ("50\t50\t20\t", "NaN\t50\t20\t", "DataRate is not a positive number"),
+        ("50\t50\t20\t", "100\t50\t20\t", "DataRate is 100, and the times of the frames have 50.00 a second"),
+    ] {
+        put("odd.trc", from, to);
+        let out = run("odd.trc");
+        assert!(out.status.success(), "{out:?}");
+        let said = stderr(&out);
+        assert!(said.contains("warning: odd.trc, line 3: ") && said.contains(part), "{part} is not in {said}");
+    }
+    put("good.trc", "RHip", "RHip");
+    assert!(!stderr(&run("good.trc")).contains("line 3"));
+    assert!(kinefit(place.path(), &["convert", "good.trc", "good.c3d"]).status.success());
+    let whole = std::fs::read(place.path().join("good.c3d")).unwrap();
+    let changed = |at: usize, bytes: &[u8]| {
+        let mut file = whole.clone();
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        std::fs::write(place.path().join("odd.c3d"), file).unwrap();
+        let out = run("odd.c3d");
+        (out.status.code(), stderr(&out))
+    };
+    // Words 5, 9, and the float in 11 and 12: the last frame, the block of the data, the rate.
+    let (code, said) = changed(8, &6u16.to_le_bytes());
+    assert!(code == Some(0) && said.contains("the header counts 6 frames and POINT:FRAMES 20"), "{said}");
+    assert!(said.contains("counts 6 frames, and the file goes on behind them"), "{said}");
+    let (code, said) = changed(8, &300u16.to_le_bytes());
+    assert!(
+        code == Some(2) && said.contains("the header says that there are 300 frames, and the file holds 2"),
+        "{said}"
+    );
+    let (_, said) = changed(16, &2u16.to_le_bytes());
+    assert!(said.contains("its data begin in block 2 and POINT:DATA_START"), "{said}");
+    let (code, said) = changed(20, &200f32.to_le_bytes());
+    assert!(code == Some(0) && said.contains("the header says 200 frames per second and POINT:RATE 50"), "{said}");
+    let (code, said) = changed(12, &0f32.to_le_bytes());
+    assert!(code == Some(2) && said.contains("odd.c3d: the scale of its numbers is 0 in the header"), "{said}");
+}
+
+/// Tasks of the scale tool are for the pose that a subject stands in.
+#[test]
+fn a_setup_of_the_scale_tool_has_no_tasks_for_motions() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("still.trc"), still(place.path())).unwrap();
+    let setup = "<OpenSimDocument Version=\"40000\"><ScaleTool name=\"a\"><MarkerPlacer><IKTaskSet><objects><IKMarkerTask name=\"RHip\"><weight>1</weight></IKMarkerTask></objects></IKTaskSet></MarkerPlacer></ScaleTool></OpenSimDocument>";
+    std::fs::write(place.path().join("setup.xml"), setup).unwrap();
+    let out = kinefit(place.path(), &["ik", "--markers", "still.trc", "--tasks", "setup.xml", "--out", "out"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(stderr(&out).contains("setup.xml:1, <ScaleTool name=\"a\">") && stderr(&out).contains("kinefit scale"));
+}
+
 /// Of several trials, the one that cannot be used is named by its file.
 #[test]
 fn a_trial_that_cannot_be_used_is_named() {

@@ -145,7 +145,10 @@ impl Header {
                 let problem = format_args!("the file ends in the middle of a line, after {rows} of {declared} rows");
                 return Err(Error::input(place(label, last), problem, DAMAGED));
             }
-            tracing::warn!(file = label, "the header says that there are {declared} rows, and there are {rows}");
+            tracing::warn!(
+                file = label,
+                "the header says that there are {declared} rows, and there are {rows}; all of them are read"
+            );
         }
         Ok(())
     }

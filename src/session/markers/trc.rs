@@ -95,6 +95,18 @@ fn header(label: &str, keys: &str, values: &str) -> Result<Header> {
         let wanted = keys.split_whitespace().position(|k| k.eq_ignore_ascii_case(key));
         wanted.and_then(|i| values.split_whitespace().nth(i))
     };
+    let (named, given) = (keys.split_whitespace().count(), values.split_whitespace().count());
+    // A value that is missing or too much makes each that follows it another's.
+    let shifted = |what: &str, text: &str| {
+        Error::input(
+            place(label, 3),
+            format_args!(
+                "{what} is `{}`, and line 2 names {named} values where this line has {given}: they do not stand under their names",
+                shortened(text)
+            ),
+            "put in what is missing, or export the file again",
+        )
+    };
     let need = |key: &str| {
         find(key).ok_or_else(|| {
             let problem = format_args!("the header has no value of {key}");
@@ -107,6 +119,9 @@ fn header(label: &str, keys: &str, values: &str) -> Result<Header> {
     };
     let count = need("NumMarkers")?;
     let markers = count.parse().ok().filter(|n| *n > 0).ok_or_else(|| {
+        if named != given {
+            return shifted("NumMarkers", count);
+        }
         let problem = format_args!("NumMarkers is `{}`: not a number of markers", shortened(count));
         Error::input(place(label, 3), problem, "correct the header, or export the file again")
     })?;
@@ -116,7 +131,8 @@ fn header(label: &str, keys: &str, values: &str) -> Result<Header> {
         rate_hz: need("DataRate")?.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0),
         frames: find("NumFrames").and_then(|text| text.parse().ok()),
         markers,
-        metres_per_unit: metres(unit).ok_or_else(|| no_unit(place(label, 3), unit))?,
+        metres_per_unit: metres(unit)
+            .ok_or_else(|| if named == given { no_unit(place(label, 3), unit) } else { shifted("Units", unit) })?,
     })
 }
 
@@ -140,14 +156,14 @@ fn marker_names(label: &str, line: &str, markers: usize) -> Result<Vec<String>> 
     let cells = &cells[2..];
     let named: Vec<&str> = cells.iter().copied().filter(|cell| !is_blank(cell)).collect();
     if named.len() == markers {
-        return names::from_labels(label, named);
+        return names::from_labels(&place(label, 4), named);
     }
     // Fewer names than markers: some have none, which only shows where names stand over their columns.
     let over_columns = tabs && cells.iter().enumerate().all(|(i, cell)| i % 3 == 0 || is_blank(cell));
     let reach = cells.iter().rposition(|cell| !is_blank(cell)).map_or(0, |i| i / 3 + 1);
     if named.len() < markers && over_columns && reach <= markers && cells.len() + 2 >= 3 * markers {
         let label_of = |marker: usize| cells.get(3 * marker).copied().unwrap_or("");
-        return names::from_labels(label, (0..markers).map(label_of));
+        return names::from_labels(&place(label, 4), (0..markers).map(label_of));
     }
     Err(Error::input(
         place(label, 4),
@@ -205,11 +221,27 @@ fn finish(mut trial: MarkerTrial, label: &str, header: &Header, last: usize, com
                 "it is cut off: export or copy it again",
             ));
         }
-        tracing::warn!(file = label, "the header says that there are {declared} frames, and there are {frames}");
+        tracing::warn!(
+            place = place(label, 3),
+            "the header says that there are {declared} frames, and there are {frames}; all of them are read. If some are missing, export the file again."
+        );
     }
-    if header.rate_hz.is_none() {
-        let duration = trial.times[frames - 1] - trial.times[0];
-        trial.rate_hz = (frames - 1) as f64 / duration;
+    let duration = trial.times[frames - 1] - trial.times[0];
+    let of_times = (frames - 1) as f64 / duration;
+    if let Some(rate) = header.rate_hz {
+        // Times are written with three digits in some files: over many frames their rate is good to a per cent.
+        if frames > 10 && of_times.is_finite() && (of_times / rate - 1.0).abs() > 0.02 {
+            tracing::warn!(
+                place = place(label, 3),
+                "DataRate is {rate}, and the times of the frames have {of_times:.2} a second; the times are used"
+            );
+        }
+    } else {
+        trial.rate_hz = of_times;
+        tracing::warn!(
+            place = place(label, 3),
+            "DataRate is not a positive number; taken from the times of the frames, {of_times:.2}"
+        );
         if !(trial.rate_hz.is_finite() && trial.rate_hz > 0.0) {
             let problem = "DataRate is not a positive number, and there are too few frames to tell it from their times";
             return Err(Error::input(place(label, 3), problem, "write the frames per second as DataRate"));

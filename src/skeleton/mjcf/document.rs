@@ -104,7 +104,11 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
     }
     let mut bodies = std::mem::take(&mut reader.bodies);
     if bodies.len() < 2 {
-        return Err(source.error(first, "the model has no bodies", "give the model's top-level file"));
+        return Err(source.error(
+            first,
+            "there is no <body> in its <worldbody>",
+            "give the model's top-level file; this may be a part of one",
+        ));
     }
     name_the_nameless(source, &mut bodies)?;
     let mut equalities = Vec::new();

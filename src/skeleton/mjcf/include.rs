@@ -49,8 +49,11 @@ fn expand_in(label: &str, text: &str, folder: &Path, depth: usize, count: &mut u
                 "copy the file there: a model from elsewhere could name any file of yours",
             ));
         }
-        let included = read_text(&path).map_err(|e| {
-            source.error(node, format_args!("it includes a file that cannot be used: {e}"), "check the name")
+        let included = read_text(&path).map_err(|e| match e {
+            Error::Input { place, problem, advice } => {
+                source.error(node, format_args!("it includes `{place}`, which {problem}"), advice)
+            }
+            e => e,
         })?;
         let name = path.display().to_string();
         let content = inner(&name, &included)?;

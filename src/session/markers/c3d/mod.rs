@@ -86,7 +86,7 @@ pub fn read(label: &str, bytes: &[u8]) -> Result<MarkerTrial> {
             format_args!("the header says that there are {points} points, and the parameter POINT:USED {used}");
         return Err(Error::input(label, problem, DAMAGED));
     }
-    let (first_frame, frames) = frames(&header, &parameters);
+    let (first_frame, frames) = frames(label, &header, &parameters);
     if points == 0 || frames == 0 {
         let problem = format_args!("{frames} frames of {points} points: it holds no markers");
         return Err(Error::input(label, problem, "export the file with its 3-D points"));
@@ -102,10 +102,14 @@ pub fn read(label: &str, bytes: &[u8]) -> Result<MarkerTrial> {
             DAMAGED,
         ));
     }
-    let rate_hz = [parameters.number("POINT", "RATE").unwrap_or(0.0), header.float(11)]
-        .into_iter()
-        .find(|rate| rate.is_finite() && *rate > 0.0)
-        .ok_or_else(|| Error::input(label, "neither the header nor POINT:RATE has a rate of frames", DAMAGED))?;
+    // Files are filled up to whole blocks.
+    if there > frames && layout.data.len() - frames * layout.stride >= BLOCK.max(layout.stride) {
+        tracing::warn!(
+            file = label,
+            "it counts {frames} frames, and the file goes on behind them; these {frames} are read. If some are missing, export the file again."
+        );
+    }
+    let rate_hz = rate(label, &header, &parameters)?;
     let start = first_frame.saturating_sub(1);
     Ok(MarkerTrial {
         label: label.to_owned(),
@@ -116,6 +120,23 @@ pub fn read(label: &str, bytes: &[u8]) -> Result<MarkerTrial> {
         positions: (0..frames).flat_map(|frame| layout.frame(frame)).collect(),
         up: up(&parameters),
     })
+}
+
+/// Frames per second: of the parameters, which most programs read, else of the header.
+fn rate(label: &str, header: &Header, parameters: &Parameters) -> Result<f64> {
+    let usable = |rate: &f64| rate.is_finite() && *rate > 0.0;
+    let (stated, other) = (parameters.number("POINT", "RATE").filter(usable), Some(header.float(11)).filter(usable));
+    if let (Some(stated), Some(other)) = (stated, other)
+        && (other / stated - 1.0).abs() > 1e-3
+    {
+        tracing::warn!(
+            file = label,
+            "the header says {other} frames per second and POINT:RATE {stated}; POINT:RATE is used. Check it: all velocities hang on it."
+        );
+    }
+    stated
+        .or(other)
+        .ok_or_else(|| Error::input(label, "neither the header nor POINT:RATE has a rate of frames", DAMAGED))
 }
 
 /// From the block that the header's first byte names to where the data begin, or to the file's end.
@@ -133,7 +154,7 @@ fn parameter_section<'a>(label: &str, bytes: &'a [u8]) -> Result<&'a [u8]> {
 }
 
 /// The first frame's number, and how many there are.
-fn frames(header: &Header, parameters: &Parameters) -> (usize, usize) {
+fn frames(label: &str, header: &Header, parameters: &Parameters) -> (usize, usize) {
     let (first, last) = (header.word(4), header.word(5));
     // Two words of 16 bits, the lower first.
     let long = |name| match parameters.numbers("TRIAL", name)?.as_slice() {
@@ -152,7 +173,15 @@ fn frames(header: &Header, parameters: &Parameters) -> (usize, usize) {
         return (first, frames);
     }
     match (last + 1).checked_sub(first) {
-        Some(frames) if last < most && frames > 0 => (first, frames),
+        Some(frames) if last < most && frames > 0 => {
+            if let Some(other) = stated("FRAMES").filter(|n| *n > 0 && *n != frames) {
+                tracing::warn!(
+                    file = label,
+                    "the header counts {frames} frames and POINT:FRAMES {other}; the header is believed"
+                );
+            }
+            (first, frames)
+        }
         _ => (first, stated("FRAMES").unwrap_or(0)),
     }
 }
@@ -165,6 +194,13 @@ fn layout<'a>(
     points: usize,
 ) -> Result<Layout<'a>> {
     let stated = parameters.number("POINT", "DATA_START").unwrap_or(0.0) as usize;
+    if stated != 0 && stated != header.word(9) {
+        tracing::warn!(
+            file = label,
+            "the header says that its data begin in block {} and POINT:DATA_START {stated}; the header is believed where that is in the file",
+            header.word(9)
+        );
+    }
     let starts = [header.word(9), stated].map(|block| block.wrapping_sub(1).saturating_mul(BLOCK));
     let Some(start) = starts.into_iter().find(|start| (BLOCK..bytes.len()).contains(start)) else {
         let problem =
@@ -176,7 +212,8 @@ fn layout<'a>(
     let integers = scale > 0.0;
     let size = parameters.number("POINT", "SCALE").map_or(scale, f64::abs);
     if scale.is_nan() || scale == 0.0 || (integers && !(size.is_finite() && size > 0.0)) {
-        let problem = format_args!("the scale of its numbers is {scale} in the header and {size} in POINT:SCALE");
+        let problem =
+            format_args!("the scale of its numbers is {scale} in the header (words 7 and 8) and {size} in POINT:SCALE");
         return Err(Error::input(label, problem, DAMAGED));
     }
     let metres_per_unit = match parameters.text("POINT", "UNITS") {

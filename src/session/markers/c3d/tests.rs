@@ -219,7 +219,7 @@ fn long_trials_are_counted_by_parameters() {
         let bytes = example.bytes();
         let section = parameter_section("a", &bytes).unwrap();
         let parameters = parameters::read("a", section).unwrap();
-        frames(&Header { bytes: &bytes[..BLOCK], processor: parameters.processor }, &parameters)
+        frames("a.c3d", &Header { bytes: &bytes[..BLOCK], processor: parameters.processor }, &parameters)
     };
     let trial = |start: [u16; 2], end: [u16; 2]| {
         vec![
