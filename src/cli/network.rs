@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[command(next_help_heading = "Networks (--trajectory mlp)")]
 pub(super) struct NetworkArguments {
     /// The published method's own conditions: its network, loss, rates and steps, no priors but its own; hours, and no standard deviations
-    #[arg(long, conflicts_with_all = ["network", "optimizer", "warm_start", "learning_rate"])]
+    #[arg(long, conflicts_with_all = ["network", "optimizer", "warm_start", "learning_rate", "batch"])]
     paper: bool,
     /// Size: small, medium (128, 256, 512, 1024) or large (…, 2048, 2048, 4096); or sizes of your own, as 64,64 [default: small]
     #[arg(long, value_name = "SIZE")]
@@ -39,7 +39,7 @@ pub(super) struct NetworkArguments {
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Height of the network's learning rate
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
 }
 
@@ -124,6 +124,10 @@ impl NetworkArguments {
             let problem =
                 "(--warm-start) is also where this fit writes: its networks would be lost before it has ended";
             return Err(Error::file(folder, problem, "give another folder as --out"));
+        }
+        if self.seed.is_some() && self.batch.is_none() {
+            let problem = "is of a random start, and this fit begins at networks of an earlier one (--warm-start)";
+            return Err(Error::input("--seed", problem, "leave it out"));
         }
         if self.network.is_some() {
             let problem = "is told by the networks that --warm-start names";
@@ -219,4 +223,45 @@ fn architecture(text: &str) -> Result<Architecture> {
     let architecture = Architecture { concatenated: layers.len().min(3), layers, ..Architecture::small() };
     architecture.check(1.0)?;
     Ok(architecture)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        network: NetworkArguments,
+    }
+
+    fn line(words: &str) -> std::result::Result<NetworkOptions, String> {
+        let line = Line::try_parse_from(std::iter::once("fit").chain(words.split_whitespace()));
+        line.map_err(|e| e.to_string())?.network.options().map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn options_that_would_do_nothing_or_harm_are_refused() {
+        for (words, said) in [
+            ("--paper --batch 40", "--batch"),
+            ("--paper --network small", "--network"),
+            ("--optimizer lbfgs --batch 40", "L-BFGS takes all frames"),
+            ("--optimizer lbfgs --learning-rate 0.1", "--learning-rate: is of AdamW"),
+            ("--steps 0", "give 1 or more"),
+            ("--batch 3", "3 frames are no batch"),
+            ("--learning-rate -1", "--learning-rate: -1 is none"),
+            ("--learning-rate nan", "--learning-rate: NaN is none"),
+            ("--learning-rate 1", "below 1"),
+            ("--network 0,4", "sizes as 64,64"),
+            ("--network tiny", "`tiny` is no size"),
+        ] {
+            let error = line(words).expect_err(words);
+            assert!(error.contains(said), "{words}: {error}");
+        }
+        let options = line("--network 16,8 --seed 3 --steps 50 --batch 40 --learning-rate 0.01").unwrap();
+        assert_eq!((options.architecture.layers, options.seed, options.max_steps), (vec![16, 8], 3, 50));
+        assert_eq!(options.mini_batch.map(|m| (m.frames, m.seed)), Some((40, 3)));
+        assert_eq!(line("--paper --steps 60").unwrap().max_steps, 60);
+    }
 }

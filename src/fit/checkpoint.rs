@@ -6,6 +6,7 @@ use crate::solve::Problem;
 use crate::solve::first_order::AdamState;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
@@ -40,38 +41,96 @@ pub(super) struct Progress {
 
 #[derive(Serialize, Deserialize)]
 struct About {
-    fingerprint: String,
+    course: Course,
     progress: Progress,
     state: Option<AdamState>,
     best: Option<f64>,
 }
 
-/// Of everything that the course of a descent depends on, but for how long it may last.
-pub(super) fn fingerprint(problem: &Problem, options: &NetworkOptions) -> String {
-    let mut hash = Sha256::new();
-    let course = NetworkOptions { max_steps: 0, expected_steps: 0, ..options.clone() };
-    hash.update(serde_json::to_string(&course).unwrap_or_default());
-    for camera in problem.rig.iter() {
-        let p = camera.centre_in_world();
-        [p.x, p.y, p.z].iter().for_each(|x| hash.update(x.to_le_bytes()));
-    }
-    for trial in &problem.trials {
-        trial.times.iter().for_each(|t| hash.update(t.to_le_bytes()));
-        for o in trial.sightings.iter() {
-            hash.update([o.camera.to_le_bytes(), o.keypoint.to_le_bytes()].concat());
-            [o.pixel[0], o.pixel[1], o.weight].iter().for_each(|x| hash.update(x.to_le_bytes()));
+/// Everything that the course of a descent depends on, but for how long it may last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Course {
+    /// Of what the cameras saw, and where they were said to be.
+    session: String,
+    /// [`NetworkOptions`].
+    options: Value,
+}
+
+impl Course {
+    pub fn new(problem: &Problem, options: &NetworkOptions) -> Self {
+        let mut hash = Sha256::new();
+        for camera in problem.rig.iter() {
+            let p = camera.centre_in_world();
+            [p.x, p.y, p.z].iter().for_each(|x| hash.update(x.to_le_bytes()));
         }
+        for trial in &problem.trials {
+            trial.times.iter().for_each(|t| hash.update(t.to_le_bytes()));
+            for o in trial.sightings.iter() {
+                hash.update([o.camera.to_le_bytes(), o.keypoint.to_le_bytes()].concat());
+                [o.pixel[0], o.pixel[1], o.weight].iter().for_each(|x| hash.update(x.to_le_bytes()));
+            }
+        }
+        let session = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let course = NetworkOptions { max_steps: 0, expected_steps: 0, ..options.clone() };
+        // By way of text, as they will be read: a number that JSON rounds is the same number then.
+        let options = serde_json::to_string(&course).ok().and_then(|text| serde_json::from_str(&text).ok());
+        Self { session, options: options.unwrap_or_default() }
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+
+    /// What keeps a descent of this course from going on with another's checkpoint: `None` where nothing does.
+    fn differs_from(&self, begun: &Self) -> Option<String> {
+        if self == begun {
+            return None;
+        }
+        if self.options == begun.options {
+            return Some("is of another session: other frames, keypoints or cameras".into());
+        }
+        let mut all = Vec::new();
+        for (option, path) in OPTIONS {
+            let (then, now) = (at(&begun.options, path), at(&self.options, path));
+            if then != now {
+                all.push(format!("{option} ({} then, {} now)", said(then), said(now)));
+            }
+        }
+        // Whatever the list does not know is still something else.
+        let all = if all.is_empty() { "others than now".into() } else { all.join(", ") };
+        Some(format!("was begun with other options: {all}"))
+    }
+}
+
+/// The command's options, and where each is among those of the library.
+const OPTIONS: [(&str, &[&str]); 7] = [
+    ("--network", &["architecture", "layers"]),
+    ("--optimizer", &["optimizer"]),
+    ("--seed", &["seed"]),
+    ("--warm-start", &["start"]),
+    ("--batch", &["mini_batch", "frames"]),
+    ("--learning-rate", &["rates", "network"]),
+    ("--paper", &["objective"]),
+];
+
+fn at<'a>(options: &'a Value, path: &[&str]) -> &'a Value {
+    path.iter().fold(options, |value, key| value.get(key).unwrap_or(&Value::Null))
+}
+
+fn said(value: &Value) -> String {
+    match value {
+        Value::Null => "none".into(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(said).collect::<Vec<_>>().join(","),
+        // Networks by their digests.
+        Value::Object(_) => "other networks".into(),
+        value => value.to_string(),
+    }
 }
 
 impl Checkpoint {
     /// As a file.
-    pub fn to_bytes(&self, fingerprint: &str) -> Result<Vec<u8>> {
+    pub fn to_bytes(&self, course: &Course) -> Result<Vec<u8>> {
         let refused =
             |e: &dyn std::fmt::Display| Error::input("the checkpoint", e, "report this: it is a mistake of kinefit's");
         let about = About {
-            fingerprint: fingerprint.into(),
+            course: course.clone(),
             progress: self.progress,
             state: self.state.clone(),
             best: self.state.as_ref().and_then(|s| s.best.as_ref()).map(|b| b.0),
@@ -101,11 +160,11 @@ impl Checkpoint {
         serialize(tensors, Some(HashMap::from([(KEY.to_owned(), about)]))).map_err(|e| refused(&e))
     }
 
-    /// From a file, for a descent of this fingerprint.
+    /// From a file, for a descent of this course.
     ///
     /// # Errors
     /// [`Error::Input`] where the file is another fit's, or none.
-    pub fn from_bytes(bytes: &[u8], expected: &str, parameters: usize) -> Result<Self> {
+    pub fn from_bytes(bytes: &[u8], expected: &Course, parameters: usize) -> Result<Self> {
         let refuse = |problem: String| {
             Error::input(
                 "the checkpoint",
@@ -118,8 +177,8 @@ impl Checkpoint {
         let about = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
         let about = about.ok_or_else(|| refuse("is not one of kinefit's".into()))?;
         let about: About = serde_json::from_str(about).map_err(|e| refuse(format!("cannot be read: {e}")))?;
-        if about.fingerprint != expected {
-            return Err(refuse("is of another session, or was begun with other options".into()));
+        if let Some(why) = expected.differs_from(&about.course) {
+            return Err(refuse(why));
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| refuse(format!("is damaged: {e}")))?;
         let read = |name: &str, dtype: Dtype, expected: Option<usize>| {
@@ -157,6 +216,13 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::NetworkStart;
+    use crate::solve::first_order::MiniBatch;
+
+    fn course(session: &str, options: &NetworkOptions) -> Course {
+        let course = NetworkOptions { max_steps: 0, expected_steps: 0, ..options.clone() };
+        Course { session: session.into(), options: serde_json::to_value(course).unwrap() }
+    }
 
     fn checkpoint() -> Checkpoint {
         let mut state = AdamState::default();
@@ -174,17 +240,46 @@ mod tests {
 
     #[test]
     fn comes_back_bit_for_bit() {
-        let bytes = checkpoint().to_bytes("f").unwrap();
-        assert_eq!(Checkpoint::from_bytes(&bytes, "f", 3).unwrap(), checkpoint());
+        let course = course("f", &NetworkOptions::default());
+        let bytes = checkpoint().to_bytes(&course).unwrap();
+        assert_eq!(Checkpoint::from_bytes(&bytes, &course, 3).unwrap(), checkpoint());
     }
 
     #[test]
     fn refuses_what_is_not_its_own() {
-        let bytes = checkpoint().to_bytes("f").unwrap();
-        let read = |bytes: &[u8], f: &str, n: usize| Checkpoint::from_bytes(bytes, f, n).unwrap_err().to_string();
-        assert!(read(&bytes, "g", 3).contains("another session"));
-        assert!(read(&bytes, "f", 4).contains("3 numbers"));
-        assert!(read(&bytes[..bytes.len() - 1], "f", 3).contains("checkpoint"));
-        assert!(read(b"{}", "f", 3).contains("no safetensors file"));
+        let default = NetworkOptions::default();
+        let begun = course("f", &default);
+        let bytes = checkpoint().to_bytes(&begun).unwrap();
+        let read = |bytes: &[u8], f: &Course, n: usize| Checkpoint::from_bytes(bytes, f, n).unwrap_err().to_string();
+        assert!(read(&bytes, &course("g", &default), 3).contains("another session"));
+        assert!(read(&bytes, &begun, 4).contains("3 numbers"));
+        assert!(read(&bytes[..bytes.len() - 1], &begun, 3).contains("checkpoint"));
+        assert!(read(b"{}", &begun, 3).contains("no safetensors file"));
+    }
+
+    #[test]
+    fn says_which_options_are_others() {
+        let default = NetworkOptions::default();
+        let bytes = checkpoint().to_bytes(&course("f", &default)).unwrap();
+        let read = |now: NetworkOptions| Checkpoint::from_bytes(&bytes, &course("f", &now), 3);
+        let longer = NetworkOptions { max_steps: 7, expected_steps: 9, ..default.clone() };
+        assert!(read(longer).is_ok(), "how long it may last is no part of its course");
+        let mut other = NetworkOptions { seed: 4, start: NetworkStart::BSpline, ..default.clone() };
+        other.architecture.layers = vec![8, 16];
+        other.mini_batch = Some(MiniBatch { frames: 40, stretch: 16, seed: 4 });
+        let said = read(other).unwrap_err().to_string();
+        for part in [
+            "--network (",
+            " then, 8,16 now)",
+            "--seed (0 then, 4 now)",
+            "--warm-start (random then, bspline now)",
+            "--batch (none then, 40 now)",
+        ] {
+            assert!(said.contains(part), "{part} is not in {said}");
+        }
+        assert!(!said.contains("--learning-rate") && !said.contains("--optimizer"), "{said}");
+        // What has no option of its own.
+        let said = read(NetworkOptions { round: 7, ..default }).unwrap_err().to_string();
+        assert!(said.contains("other options: others than now"), "{said}");
     }
 }

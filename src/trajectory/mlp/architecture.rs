@@ -92,7 +92,9 @@ impl Architecture {
     /// # Errors
     /// [`Error::Input`] naming what is too large or not a number.
     pub fn check(&self, duration: f64) -> Result<()> {
-        let refuse = |problem: String| Err(Error::input("the network", problem, "choose small, medium or large"));
+        let refuse = |problem: String| {
+            Err(Error::input("the network", problem, "choose small, medium or large, or sizes as 64,64"))
+        };
         if self.layers.len() > DEEPEST || self.layers.iter().any(|&l| l == 0 || l > WIDEST) {
             return refuse(format!("has up to {DEEPEST} layers of 1 to {WIDEST}; {:?} were asked for", self.layers));
         }

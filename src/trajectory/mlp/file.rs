@@ -21,7 +21,7 @@ const KEY: &str = "kinefit";
 const AGAIN: &str = "give a network that `kinefit fit --trajectory mlp` wrote for this model, or none";
 
 /// The largest network that is read, parameters.
-const LARGEST: usize = 1 << 28;
+pub(super) const LARGEST: usize = 1 << 28;
 
 /// What a file says beside its tensors.
 #[derive(Serialize, Deserialize)]
@@ -75,20 +75,21 @@ impl Mlp {
         let about = about(bytes, path)?;
         let expected = names(mechanism);
         if about.coordinates != expected {
-            let odd = about.coordinates.iter().zip(&expected).position(|(a, b)| a != b);
-            return Err(refuse(match odd {
-                Some(i) => format!(
-                    "is another model's network: degree of freedom {} is `{}` there and `{}` in this model",
-                    i + 1,
-                    about.coordinates[i],
-                    expected[i]
-                ),
-                None => format!(
-                    "is another model's network: it has {} degrees of freedom, this model {}",
-                    about.coordinates.len(),
-                    expected.len()
-                ),
-            }));
+            let list = |some: &[String], others: &[String]| {
+                let odd: Vec<String> = some.iter().filter(|c| !others.contains(c)).map(|c| format!("`{c}`")).collect();
+                match odd.len() {
+                    0..=4 => odd.join(", "),
+                    n => format!("{} and {} more", odd[..3].join(", "), n - 3),
+                }
+            };
+            let (only_there, only_here) = (list(&about.coordinates, &expected), list(&expected, &about.coordinates));
+            let why = match (only_there.as_str(), only_here.as_str()) {
+                ("", "") => "its degrees of freedom have another order".into(),
+                (there, "") => format!("it moves {there}, which this model does not have"),
+                ("", here) => format!("it does not move {here}"),
+                (there, here) => format!("it moves {there} in place of {here}"),
+            };
+            return Err(refuse(format!("is another model's network: {why}")));
         }
         if !about.head.fits(&layout) {
             return Err(refuse("is another model's network: its outputs are not this model's coordinates".into()));

@@ -24,7 +24,7 @@ pub use head::Head;
 pub use network::{Activation, Dense, Network};
 
 use super::{Layout, Pose, Rates, Trajectory};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kinematics::Mechanism;
 use rand::SeedableRng;
 use std::sync::Arc;
@@ -59,6 +59,17 @@ impl Mlp {
         let head = Head::new(mechanism, &layout, usual, soft);
         let encoding = architecture.encoding(duration);
         let network = architecture.network(&encoding, head.outputs());
+        if network.parameters() > file::LARGEST {
+            return Err(Error::input(
+                "the network",
+                format_args!(
+                    "would have {} parameters; up to {} are written and read",
+                    network.parameters(),
+                    file::LARGEST
+                ),
+                "choose small, medium or large, or smaller sizes",
+            ));
+        }
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         let parameters = network.random(&mut rng, architecture.last, head.bias());
         Ok(Self { architecture, layout, head, encoding, network, duration, parameters })
