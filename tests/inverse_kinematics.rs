@@ -4,7 +4,7 @@ use kinefit::fit::{IkFit, default_skeleton, inverse_kinematics};
 use kinefit::kinematics::{Frame, forward};
 use kinefit::session::markers::{self, MarkerTrial};
 use kinefit::session::tasks::{CoordinateTask, IkTasks, MarkerTask, Target};
-use kinefit::skeleton::{Motion, Offsets, Scales, Skeleton, read_model};
+use kinefit::skeleton::{Motion, Offsets, Scales, Skeleton, read_model, read_model_str};
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -78,7 +78,8 @@ fn against_opensim(model: &str, trc: &str, reference: &str) {
     }
     // Angles agree to 0.05°, but where OpenSim's own objective says that it has not come to the end: a coordinate whose variance is C per unit of the markers' is
     // within √(C·gap) of the least, with half as much again for the curvature that is left out. Those that the markers do not tell are reported.
-    let unobserved: Vec<&str> = fit.unobserved.iter().map(|c| skeleton.coordinates[c.index()].name.as_str()).collect();
+    let whole = fit.unobserved.iter().filter(|u| u.frames == u.of);
+    let unobserved: Vec<&str> = whole.map(|u| skeleton.coordinates[u.coordinate.index()].name.as_str()).collect();
     let noise = noise(&fit, &skeleton);
     let mut beyond = Vec::new();
     for (k, name) in reference.coordinates.iter().enumerate() {
@@ -251,7 +252,7 @@ fn deviations_are_those_of_the_errors() {
     let (skeleton, poses, mut trial) = known(60, 5);
     let exact = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
     let largest = exact.q_sd.iter().flatten().flatten().fold(0.0, |a: f64, b| a.max(*b));
-    assert!(exact.unobserved.is_empty() && largest < 1e-5, "{largest}");
+    assert!(exact.unobserved.iter().all(|u| u.frames < u.of) && largest < 1e-5, "{largest}");
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(9);
     let normal = rand_distr::Normal::new(0.0, 0.003).unwrap();
     let n = trial.names.len();
@@ -302,13 +303,77 @@ fn deviations_are_those_of_the_errors() {
         }
     }
     let fit = inverse_kinematics(&trial, &skeleton, Some(&tasks), None).unwrap();
-    assert!(fit.unobserved.contains(&lost), "{:?} of {bodies:?}", fit.unobserved);
+    let whole = |u: &&kinefit::fit::Unobserved| u.frames == 59 && u.of == 59;
+    assert!(fit.unobserved.iter().filter(whole).any(|u| u.coordinate == lost), "{:?} of {bodies:?}", fit.unobserved);
     assert!(fit.unobserved.len() < 8);
     let free = |c: &&kinefit::skeleton::Coordinate| !c.locked && c.coupling.is_none();
     assert_eq!(
         fit.q_sd[30].iter().flatten().filter(|sd| sd.is_infinite()).count(),
         skeleton.coordinates.iter().filter(free).count()
     );
+}
+
+/// Weights say how much a marker is believed, not what it shows; what is seen in some frames only is counted.
+#[test]
+fn what_markers_observe_does_not_depend_on_their_weights() {
+    let (skeleton, _, mut trial) = known(30, 21);
+    let heavy = |weight: f64| IkTasks {
+        markers: trial
+            .names
+            .iter()
+            .enumerate()
+            .map(|(m, name)| MarkerTask { name: name.clone(), apply: true, weight: if m == 3 { weight } else { 1.0 } })
+            .collect(),
+        coordinates: Vec::new(),
+    };
+    let tasks = heavy(1000.0);
+    assert!(inverse_kinematics(&trial, &skeleton, Some(&tasks), None).unwrap().unobserved.is_empty());
+    let n = trial.names.len();
+    for f in 20..30 {
+        for (m, marker) in skeleton.markers.iter().enumerate() {
+            if skeleton.bodies[marker.body.index()].name == "hand_r" {
+                trial.positions[f * n + m] = None;
+            }
+        }
+    }
+    let found = |tasks: Option<&IkTasks>| inverse_kinematics(&trial, &skeleton, tasks, None).unwrap().unobserved;
+    let (even, uneven) = (found(None), found(Some(&tasks)));
+    assert!(!even.is_empty() && even.iter().all(|u| u.frames == 10 && u.of == 30), "{even:?}");
+    assert_eq!(even, uneven);
+}
+
+/// A clamped coordinate stays in its range however wide that is, and whatever it tells of a body (OpenSim 4.6 does the same).
+#[test]
+fn clamped_ranges_that_tell_nothing_are_kept() {
+    for (range, joint, value, expected) in [
+        ("0 0", "PinJoint", 0.3, 0.0),
+        ("0.1 0.1", "PinJoint", 0.3, 0.1),
+        ("-inf 0.1", "PinJoint", 0.3, 0.1),
+        ("0 20", "PinJoint", -0.4, 0.0),
+        ("-3 3", "SliderJoint", 3.5, 3.0),
+        ("-5 5", "SliderJoint", 3.5, 3.5),
+    ] {
+        let text = format!(
+            "<OpenSimDocument Version=\"40500\"><Model name=\"one\"><BodySet><objects><Body name=\"a\"/></objects></BodySet><JointSet><objects><{joint} name=\"j\"><socket_parent_frame>/ground</socket_parent_frame><socket_child_frame>/bodyset/a</socket_child_frame><coordinates><Coordinate name=\"q\"><range>{range}</range><clamped>true</clamped></Coordinate></coordinates></{joint}></objects></JointSet><MarkerSet><objects>{}</objects></MarkerSet></Model></OpenSimDocument>",
+            [("m", "0.3 0 0"), ("n", "0 0.2 0"), ("o", "0.1 0.1 0.3")]
+                .map(|(name, at)| format!("<Marker name=\"{name}\"><socket_parent_frame>/bodyset/a</socket_parent_frame><location>{at}</location></Marker>"))
+                .concat()
+        );
+        let skeleton = read_model_str("one.osim", &text).unwrap();
+        let mut frame = Frame::new(&skeleton);
+        forward(&skeleton, &Scales::ones(&skeleton), &Offsets::zeros(&skeleton), &[value], &[], &mut frame);
+        let trial = MarkerTrial {
+            label: "one.trc".into(),
+            names: skeleton.markers.iter().map(|m| m.name.clone()).collect(),
+            rate_hz: 60.0,
+            first_frame: 1,
+            times: vec![0.0],
+            positions: frame.markers.iter().map(|p| Some(*p)).collect(),
+            up: None,
+        };
+        let fit = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
+        assert!((fit.q[0][0] - expected).abs() < 1e-9, "{range}: {}", fit.q[0][0]);
+    }
 }
 
 #[test]

@@ -420,13 +420,21 @@ fn what_cannot_be_fitted_says_why() {
     assert!(error.starts_with("walks/made.trc: 0 of the trial's"), "{error}");
 }
 
-/// What is no subject's body is never called converged: metres taken for millimetres, a mirrored trial, another unit without sizes to make up for it.
+/// Another unit is refused before anything is fitted; what else is no subject's body is never called converged: a mirrored trial, four times the size without scales to make up for it.
 #[test]
 fn nonsense_fails_and_says_where_to_look() {
     let truth = truth(4, 20);
+    for factor in [1e-3, 0.1, 10.0, 1e3] {
+        let mut trial = truth.trial.clone();
+        trial.positions.iter_mut().flatten().for_each(|p| *p *= factor);
+        let error = fit_one(&trial, &truth.skeleton, &subject_too()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("walks/made.trc: its markers of the same bodies are") && error.contains("unit"),
+            "{error}"
+        );
+    }
     for (what, scales, change) in [
-        ("a thousandth", true, &(|p: &Vector3<f64>| p * 1e-3) as &dyn Fn(&Vector3<f64>) -> Vector3<f64>),
-        ("a thousand times", false, &|p| p * 1e3),
+        ("four times", false, &(|p: &Vector3<f64>| p * 4.0) as &dyn Fn(&Vector3<f64>) -> Vector3<f64>),
         ("mirrored", true, &|p| Vector3::new(p.x, p.y, -p.z)),
     ] {
         let mut trial = truth.trial.clone();

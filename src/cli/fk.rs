@@ -103,7 +103,8 @@ const FORM: &str = "write { \"poses\": [ { \"q\": { \"<coordinate>\": <number>, 
 
 fn read(path: &Path) -> Result<Input> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, &e))?;
-    let whole: Value = serde_json::from_str(&text).map_err(|e| {
+    let text = text.trim_start_matches('\u{feff}');
+    let whole: Value = serde_json::from_str(text).map_err(|e| {
         let problem = if e.is_eof() { "the file ends before its JSON does" } else { "this is not valid JSON" };
         Error::input(format_args!("{}, line {}, column {}", path.display(), e.line(), e.column()), problem, FORM)
     })?;
@@ -111,6 +112,13 @@ fn read(path: &Path) -> Result<Input> {
         let place = if place.is_empty() { path.display().to_string() } else { format!("{}: {place}", path.display()) };
         Err(Error::input(place, problem, FORM))
     };
+    let misspelt = whole.as_object().into_iter().flat_map(|o| o.keys()).find(|key| {
+        let key = key.to_ascii_lowercase();
+        key != "body_scale_factors" && (key.contains("scale") || key.contains("factor"))
+    });
+    if let Some(key) = misspelt {
+        return wrong(&shortened(key), "it is not understood; factors are called \"body_scale_factors\"".into());
+    }
     let Some(poses) = whole.get("poses") else { return wrong("", "there is no list \"poses\"".into()) };
     let Some(poses) = poses.as_array() else { return wrong("poses", format!("it is {}, not a list", kind(poses))) };
     let mut input = Input { poses: Vec::with_capacity(poses.len()), body_scale_factors: BTreeMap::new() };

@@ -277,12 +277,22 @@ fn together(
 
 /// How well the angles are known, and which are not.
 fn angle_line(summary: &IkSummary) -> String {
-    let known = summary.typical_sd_deg.map(|sd| format!("typically known to ±{:.1}° (95 %)", 1.96 * sd));
-    let unobserved = match summary.unobserved.len() {
-        0 => None,
-        n if n <= 6 => Some(format!("not observed by the markers: {}", summary.unobserved.join(", "))),
-        n => Some(format!("{n} are not observed by the markers: {}, …", summary.unobserved[..6].join(", "))),
+    let known = summary.typical_sd_deg.map(|sd| match 1.96 * sd {
+        sd if sd < 0.1 => "typically known to better than ±0.1° (95 %)".into(),
+        sd => format!("typically known to ±{sd:.1}° (95 %)"),
+    });
+    let list = |all: Vec<String>| match all.len() {
+        0..=6 => all.join(", "),
+        n => format!("{} and {} more", all[..5].join(", "), n - 5),
     };
+    let (never, at_times): (Vec<_>, Vec<_>) = summary.unobserved.iter().partition(|u| u.frames == u.of);
+    // Angles near their singular pose are not observed for a frame or two.
+    let at_times: Vec<_> = at_times.into_iter().filter(|u| 10 * u.frames >= u.of).collect();
+    let never = list(never.iter().map(|u| u.coordinate.clone()).collect());
+    let at_times =
+        list(at_times.iter().map(|u| format!("{} in {} of {} frames", u.coordinate, u.frames, u.of)).collect());
+    let all: Vec<String> = [never, at_times].into_iter().filter(|text| !text.is_empty()).collect();
+    let unobserved = (!all.is_empty()).then(|| format!("not observed by the markers: {}", all.join("; ")));
     match (known, unobserved) {
         (None, None) => String::new(),
         (Some(one), None) | (None, Some(one)) => format!("Angles   {one}\n"),

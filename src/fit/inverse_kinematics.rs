@@ -8,8 +8,8 @@ use crate::math::median;
 use crate::session::coordinates::CoordinateTable;
 use crate::session::markers::MarkerTrial;
 use crate::session::tasks::{IkTasks, Target};
-use crate::skeleton::{Coordinate, CoordinateId, MarkerId, Motion, Offsets, ScaleGroups, Scales, Skeleton};
-use crate::solve::{CoordinateGoal, IkOutcome, IkWorkspace, InverseKinematics};
+use crate::skeleton::{CoordinateId, MarkerId, Motion, Offsets, ScaleGroups, Scales, Skeleton};
+use crate::solve::{CoordinateGoal, IkOutcome, IkVariances, IkWorkspace, InverseKinematics};
 use crate::trajectory::Pose;
 use nalgebra::{Rotation3, Vector3};
 
@@ -26,12 +26,23 @@ const NEW_LEVEL: usize = 10;
 /// Markers further from the origin than this are in another unit or no markers, metres.
 const FURTHEST: f64 = 1e4;
 
-/// A coordinate that errors of a centimetre in the markers turn by more than this is not told by them, radians: the arm to them is shorter than errors are.
+/// A coordinate that errors of a centimetre in the markers turn by more than this is not observed by them, radians: the arm to them is shorter than errors are.
 pub const UNOBSERVED_SD: f64 = 0.7;
 /// The same of one that moves, metres.
 pub const UNOBSERVED_SD_M: f64 = 0.1;
-/// That centimetre: what skin and landmarks that are found by hand are off by.
+/// That centimetre, along each axis: what skin and landmarks that are found by hand are off by.
 const TYPICAL_ERROR: f64 = 0.01;
+
+/// A coordinate that the markers do not observe in some frames of a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unobserved {
+    /// Which.
+    pub coordinate: CoordinateId,
+    /// In how many of the frames that show three markers or more.
+    pub frames: usize,
+    /// How many such frames there are.
+    pub of: usize,
+}
 
 /// Poses of a trial.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,8 +59,8 @@ pub struct IkFit {
     pub q: Vec<Vec<f64>>,
     /// Standard deviations of the coordinates, `[frame][coordinate]`, radians and metres; infinite where no marker tells a coordinate, `None` where an angle is near its singularity, or none were computed.
     pub q_sd: Vec<Vec<Option<f64>>>,
-    /// Free coordinates that the markers do not tell ([`UNOBSERVED_SD`], [`UNOBSERVED_SD_M`]): what they are is the last start's, a bound's or a prior's.
-    pub unobserved: Vec<CoordinateId>,
+    /// Free coordinates that the markers do not observe in some frame: what they are there is the last frame's, a bound's or a prior's.
+    pub unobserved: Vec<Unobserved>,
     /// Where the model has each followed marker, in every frame, metres in ground.
     pub positions: Vec<Vec<Vector3<f64>>>,
     /// Figures of every frame.
@@ -120,6 +131,9 @@ pub fn inverse_kinematics(
     let mut near: Vec<[f64; 3]> =
         fitted.rotors.iter().map(|r| r.coordinates.map(|c| skeleton.coordinates[c.index()].default)).collect();
     let (mut q_all, mut positions, mut frames) = (Vec::new(), Vec::new(), Vec::<IkFrame>::new());
+    let of_markers = columns.iter().map(|c| c.1);
+    let mut observer = Observer::new(skeleton, &mechanism, scales.clone(), offsets.clone(), of_markers);
+    let same_weights = columns.iter().all(|c| c.2 == columns[0].2);
     // Per unit of the heaviest marker's variance, until that is known.
     let mut q_sd: Vec<Vec<Option<f64>>> = Vec::new();
     let mut points = Vec::with_capacity(columns.len());
@@ -167,23 +181,17 @@ pub fn inverse_kinematics(
             .collect();
         let variances = problem.variances(&points, &here, first, &mut work);
         let mut q = here.q.clone();
-        let mut sd: Vec<Option<f64>> = vec![None; q.len()];
-        for (&c, variance) in problem.layout().coordinates.iter().zip(&variances.scalars) {
-            sd[c] = Some(variance.sqrt());
-        }
-        for (r, rotor) in fitted.rotors.iter().enumerate() {
-            let (angles, distance) = rotor.angles_from_rotation(&here.rotors[r], near[r]);
-            near[r] = angles;
-            let covariance = &variances.rotors[r];
-            let deviations = match covariance.iter().all(|v| v.is_finite()) {
-                true if distance > NEAR_SINGULARITY => angle_deviations(rotor, angles, covariance),
-                true => None,
-                false => Some([f64::INFINITY; 3]),
-            };
+        let (angles, mut sd) = coordinate_deviations(fitted, &problem, &variances, &here, &near);
+        near = angles;
+        for (rotor, angles) in fitted.rotors.iter().zip(&near) {
             for k in 0..3 {
                 q[rotor.coordinates[k].index()] = angles[k];
-                sd[rotor.coordinates[k].index()] = deviations.map(|d| d[k]);
             }
+        }
+        match same_weights {
+            true if points.iter().flatten().count() >= MIN_POINTS => observer.count(&sd),
+            true => {}
+            false => observer.look(&points, &here),
         }
         skeleton.resolve_couplings(&mut q);
         follow_deviations(skeleton, &q, &mut sd);
@@ -197,8 +205,9 @@ pub fn inverse_kinematics(
             converged: outcome.converged,
         });
     }
-    let unobserved = unobserved(skeleton, &q_sd, &frames, TYPICAL_ERROR);
-    let noise = noise(&frames, columns, problem.layout().dofs());
+    let unobserved = observer.found();
+    let never = unobserved.iter().filter(|u| u.frames == u.of).count();
+    let noise = noise(&frames, columns, problem.layout().dofs().saturating_sub(never));
     for sd in q_sd.iter_mut().flatten() {
         *sd = noise.and_then(|noise| Some(noise * (*sd)?));
     }
@@ -229,26 +238,88 @@ fn noise(frames: &[IkFrame], columns: &[(usize, MarkerId, f64)], dofs: usize) ->
     (left > 0).then(|| (sum / left as f64).sqrt())
 }
 
-/// The free coordinates whose deviation, `times` what `q_sd` holds, is beyond what tells anything, in the middle of the frames that show enough markers.
-pub(super) fn unobserved(
-    skeleton: &Skeleton,
-    q_sd: &[Vec<Option<f64>>],
-    frames: &[IkFrame],
-    times: f64,
-) -> Vec<CoordinateId> {
-    let seen = |f: &usize| frames[*f].squared.iter().flatten().count() >= MIN_POINTS;
-    let is_unobserved = |i: usize| {
-        let limit = match skeleton.coordinates[i].motion {
-            Motion::Translational => UNOBSERVED_SD_M,
-            _ => UNOBSERVED_SD,
+/// Counts the frames in which coordinates are not observed, whatever weights the markers have: where they are is what tells.
+pub(super) struct Observer<'a> {
+    skeleton: &'a Skeleton,
+    problem: InverseKinematics<'a>,
+    work: IkWorkspace,
+    counts: Vec<usize>,
+    frames: usize,
+}
+
+impl<'a> Observer<'a> {
+    /// Of these markers; the mechanism is the skeleton's, with rotors.
+    pub fn new(
+        skeleton: &'a Skeleton,
+        mechanism: &'a Mechanism,
+        scales: Scales,
+        offsets: Offsets,
+        markers: impl Iterator<Item = MarkerId>,
+    ) -> Self {
+        let followed: Vec<(MarkerId, f64)> = markers.map(|m| (m, 1.0)).collect();
+        let problem = InverseKinematics::new(mechanism, scales, offsets, &followed);
+        let work = problem.workspace();
+        Self { skeleton, problem, work, counts: vec![0; skeleton.coordinates.len()], frames: 0 }
+    }
+
+    /// A frame with its pose.
+    pub fn look(&mut self, points: &[Option<Vector3<f64>>], pose: &Pose) {
+        if points.iter().flatten().count() < MIN_POINTS {
+            return;
+        }
+        let variances = self.problem.variances(points, pose, false, &mut self.work);
+        let near = vec![[0.0; 3]; variances.rotors.len()];
+        let sd = coordinate_deviations(self.problem.mechanism().skeleton(), &self.problem, &variances, pose, &near).1;
+        self.count(&sd);
+    }
+
+    /// A frame whose deviations, per metre of the markers', are known.
+    fn count(&mut self, sd: &[Option<f64>]) {
+        self.frames += 1;
+        for (count, (sd, c)) in self.counts.iter_mut().zip(sd.iter().zip(&self.skeleton.coordinates)) {
+            let limit = match c.motion {
+                Motion::Translational => UNOBSERVED_SD_M,
+                _ => UNOBSERVED_SD,
+            };
+            *count += usize::from(!c.locked && c.coupling.is_none() && sd.is_some_and(|sd| TYPICAL_ERROR * sd > limit));
+        }
+    }
+
+    /// Those that were not observed in any frame or some.
+    pub fn found(self) -> Vec<Unobserved> {
+        let of = self.frames;
+        let all = self.counts.into_iter().enumerate().filter(|(_, frames)| *frames > 0);
+        all.map(|(i, frames)| Unobserved { coordinate: CoordinateId(i as u32), frames, of }).collect()
+    }
+}
+
+/// Angles of the rotors nearest to those before, and the deviations of all coordinates that move by themselves.
+fn coordinate_deviations(
+    fitted: &Skeleton,
+    problem: &InverseKinematics<'_>,
+    variances: &IkVariances,
+    pose: &Pose,
+    near: &[[f64; 3]],
+) -> (Vec<[f64; 3]>, Vec<Option<f64>>) {
+    let mut sd: Vec<Option<f64>> = vec![None; fitted.coordinates.len()];
+    for (&c, variance) in problem.layout().coordinates.iter().zip(&variances.scalars) {
+        sd[c] = Some(variance.sqrt());
+    }
+    let mut all = Vec::with_capacity(near.len());
+    for (r, rotor) in fitted.rotors.iter().enumerate() {
+        let (angles, distance) = rotor.angles_from_rotation(&pose.rotors[r], near[r]);
+        let covariance = &variances.rotors[r];
+        let deviations = match covariance.iter().all(|v| v.is_finite()) {
+            true if distance > NEAR_SINGULARITY => angle_deviations(rotor, angles, covariance),
+            true => None,
+            false => Some([f64::INFINITY; 3]),
         };
-        let mut sds: Vec<f64> =
-            (0..q_sd.len().min(frames.len())).filter(seen).filter_map(|f| q_sd[f].get(i).copied().flatten()).collect();
-        median(&mut sds).is_some_and(|sd| times * sd > limit)
-    };
-    let free = |c: &Coordinate| !c.locked && c.coupling.is_none();
-    let coordinates = skeleton.coordinates.iter().enumerate();
-    coordinates.filter(|(i, c)| free(c) && is_unobserved(*i)).map(|(i, _)| CoordinateId(i as u32)).collect()
+        for k in 0..3 {
+            sd[rotor.coordinates[k].index()] = deviations.map(|d| d[k]);
+        }
+        all.push(angles);
+    }
+    (all, sd)
 }
 
 /// A model without a degree of freedom.
@@ -332,54 +403,65 @@ pub(super) fn followed_markers(
     })
 }
 
-/// A body whose markers spread more than this many times as far as the model's, or less by as much, is in another unit: an infant's are three times closer
-/// than an adult's, millimetres taken for centimetres ten times wider.
+/// Markers of one body that are this many times as far from each other as the model has them, or nearer by as much, are in another unit: an infant's are three times
+/// closer than an adult's, millimetres taken for centimetres ten times wider.
 const ANOTHER_UNIT: f64 = 6.0;
 
-/// Frames in which the spread of the markers is looked at.
+/// The same of markers of several bodies, which may stand anywhere.
+const ANOTHER_UNIT_APART: f64 = 60.0;
+
+/// Distances on one body that tell its size, root mean square, metres: less could be how markers were stuck on.
+const TELLING: f64 = 0.04;
+
+/// Frames in which the distances of the markers are looked at.
 const LOOKED_AT: usize = 50;
 
 /// Refuses a trial whose unit is not the one it states.
 fn check_size(trial: &MarkerTrial, skeleton: &Skeleton, columns: &[(usize, MarkerId, f64)]) -> Result<()> {
     let q: Vec<f64> = skeleton.coordinates.iter().map(|c| c.default).collect();
     let mut frame = Frame::new(skeleton);
-    forward(
-        skeleton,
-        &Scales::ones(skeleton),
-        &Offsets::zeros(skeleton),
-        &q,
-        &skeleton.rotor_rotations(&q),
-        &mut frame,
-    );
-    let (mut ratios, mut here) = (Vec::new(), Vec::new());
-    for f in (0..trial.frames()).step_by(trial.frames().div_ceil(LOOKED_AT).max(1)) {
-        let seen = || columns.iter().filter_map(|c| Some((trial.get(f, c.0)?, frame.markers[c.1.index()])));
-        if seen().count() >= MIN_POINTS {
-            let (found, own) = (spread(seen().map(|s| s.0)), spread(seen().map(|s| s.1)));
-            ratios.push(found / own);
-            here.push((found, own));
+    let (ones, zeros) = (Scales::ones(skeleton), Offsets::zeros(skeleton));
+    forward(skeleton, &ones, &zeros, &q, &skeleton.rotor_rotations(&q), &mut frame);
+    let body = |m: MarkerId| skeleton.markers[m.index()].body;
+    // Squared distances as found and as the model has them, of pairs on one body, or of all.
+    let ratio = |same_body: bool| {
+        let mut ratios = Vec::new();
+        for f in (0..trial.frames()).step_by(trial.frames().div_ceil(LOOKED_AT).max(1)) {
+            let (mut found, mut own, mut count) = (0.0, 0.0, 0);
+            for (i, a) in columns.iter().enumerate() {
+                for b in columns[..i].iter().filter(|b| !same_body || body(a.1) == body(b.1)) {
+                    if let (Some(p), Some(q)) = (trial.get(f, a.0), trial.get(f, b.0)) {
+                        found += (p - q).norm_squared();
+                        own += (frame.markers[a.1.index()] - frame.markers[b.1.index()]).norm_squared();
+                        count += 1;
+                    }
+                }
+            }
+            if own > TELLING * TELLING * f64::from(count) {
+                ratios.push((found / own).sqrt());
+            }
         }
-    }
-    let Some(ratio) = median(&mut ratios).filter(|r| r.is_finite()) else { return Ok(()) };
-    if (ANOTHER_UNIT.recip()..=ANOTHER_UNIT).contains(&ratio) {
+        median(&mut ratios)
+    };
+    let (ratio, limit, of) = match ratio(true) {
+        Some(ratio) => (ratio, ANOTHER_UNIT, "of the same bodies "),
+        None => match ratio(false) {
+            Some(ratio) => (ratio, ANOTHER_UNIT_APART, ""),
+            None => return Ok(()),
+        },
+    };
+    if (limit.recip()..=limit).contains(&ratio) || !ratio.is_finite() {
         return Ok(());
     }
-    let (found, own) = here[0];
+    let times = if ratio > 1.0 { format!("{ratio:.0} times") } else { format!("1/{:.0}", ratio.recip()) };
     Err(Error::input(
         &trial.label,
         format_args!(
-            "its markers are spread over {found:.3} m (root mean square from their middle), those of the model `{}` over {own:.3} m: the unit of one of them is not what it says",
+            "its markers {of}are {times} as far apart as those of the model `{}`: the unit of one of them is not what it says",
             skeleton.name
         ),
         "check the unit that the file states (Units, or POINT:UNITS), and that the model is in metres",
     ))
-}
-
-/// Root mean square distance of points from their middle.
-fn spread(points: impl Iterator<Item = Vector3<f64>> + Clone) -> f64 {
-    let count = points.clone().count() as f64;
-    let middle = points.clone().sum::<Vector3<f64>>() / count;
-    (points.map(|p| (p - middle).norm_squared()).sum::<f64>() / count).sqrt()
 }
 
 /// How many bodies lie between a body and ground, itself included.

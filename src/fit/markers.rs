@@ -2,23 +2,25 @@
 
 use super::exchanged::{Exchange, mend_names};
 use super::initialise::initialise;
-use super::inverse_kinematics::{FollowedMarkers, followed_markers, unobserved};
+use super::inverse_kinematics::{FollowedMarkers, Observer, Unobserved, followed_markers};
 use super::marker_problem::{build, coordinate_tasks, grid, samples, trial_problem, unheard_tasks};
 use super::result::{Kinematics, body_scale_deviations, offset_fits, poses, scale_fits};
 use super::run::Run;
 use super::{FitOptions, IkFit, IkFrame, OffsetFit, ScaleFit, Stage, Status};
 use crate::error::Result;
+use crate::kinematics::Mechanism;
 use crate::math::arrow::{NonPositivePivot, Part};
 use crate::math::basis::Knots;
 use crate::math::median;
 use crate::math::robust::RobustLoss;
 use crate::session::markers::MarkerTrial;
 use crate::session::tasks::IkTasks;
-use crate::skeleton::{MarkerId, Offsets, Scales, Skeleton};
+use crate::skeleton::{MarkerId, Offsets, ScaleGroups, Scales, Skeleton};
 use crate::solve::{
     EvidenceOptions, Free, Observed, Parameters, Priors, Problem, TrialProblem, Uncertainty, Workspace, observed,
     offset_sd, uncertainty_in, update_point_noise, update_smoothness,
 };
+use crate::trajectory::Trajectory;
 use nalgebra::Vector3;
 
 /// Points' worth of belief in the noise level of all markers together, when that of one is estimated.
@@ -183,7 +185,8 @@ pub fn fit_markers(
         .map(|i| {
             let kinematics = poses(&problem, skeleton, &parameters, deviations.as_ref(), i);
             let exchanged = std::mem::take(&mut exchanged[i]);
-            trial_fit(skeleton, &trials[i], &followed[i], kinematics, exchanged, outcome.converged)
+            let unobserved = not_observed(skeleton, &problem, &parameters, i, &trials[i], &followed[i]);
+            trial_fit(unobserved, &trials[i], &followed[i], kinematics, exchanged, outcome.converged)
         })
         .collect();
     let (status, reason) = verdict(&problem, &parameters, &fitted, run.interrupted, outcome.converged);
@@ -284,8 +287,30 @@ fn scales_found(problem: &Problem, parameters: &Parameters, u: Option<&Uncertain
     if problem.free.scales { scale_fits(problem, parameters, u) } else { Vec::new() }
 }
 
-fn trial_fit(
+/// Coordinates that the markers of a trial do not observe.
+fn not_observed(
     skeleton: &Skeleton,
+    problem: &Problem,
+    parameters: &Parameters,
+    index: usize,
+    trial: &MarkerTrial,
+    followed: &FollowedMarkers,
+) -> Vec<Unobserved> {
+    let mechanism = Mechanism::new(skeleton.with_rotors(), ScaleGroups::default());
+    let (scales, offsets) = (problem.all_scales(parameters), problem.all_offsets(parameters));
+    let markers = followed.columns.iter().map(|c| c.1);
+    let mut observer = Observer::new(skeleton, &mechanism, scales, offsets, markers);
+    let mut pose = problem.layout.default_pose();
+    for (f, &t) in problem.trials[index].times.iter().enumerate() {
+        parameters.trajectories[index].pose(t, &mut pose);
+        let points: Vec<_> = followed.columns.iter().map(|c| trial.get(f, c.0).map(|p| followed.turn * p)).collect();
+        observer.look(&points, &pose);
+    }
+    observer.found()
+}
+
+fn trial_fit(
+    unobserved: Vec<Unobserved>,
     trial: &MarkerTrial,
     followed: &FollowedMarkers,
     kinematics: Kinematics,
@@ -317,7 +342,7 @@ fn trial_fit(
             not_in_model: followed.not_in_model.clone(),
             not_in_trial: followed.not_in_trial.clone(),
             q: kinematics.q,
-            unobserved: unobserved(skeleton, &kinematics.q_sd, &frames, 1.0),
+            unobserved,
             q_sd: kinematics.q_sd,
             positions,
             frames,

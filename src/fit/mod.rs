@@ -29,7 +29,7 @@ mod verdict;
 
 pub use crate::session::ground_from_world;
 pub use exchanged::Exchange;
-pub use inverse_kinematics::{IkFit, IkFrame, inverse_kinematics};
+pub use inverse_kinematics::{IkFit, IkFrame, UNOBSERVED_SD, UNOBSERVED_SD_M, Unobserved, inverse_kinematics};
 pub use markers::{MarkerFit, MarkerTrialFit, fit_markers};
 pub use options::{FitOptions, FitProgress, KeepCheckpoint, Stage, TrajectoryKind};
 #[cfg(feature = "learn")]

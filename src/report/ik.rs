@@ -10,7 +10,7 @@ use crate::math::median;
 use crate::session::columns::{number, rows};
 use crate::session::coordinates::{CoordinateTable, file_unit};
 use crate::session::markers::{MarkerTrial, trc::to_text};
-use crate::skeleton::{CoordinateId, Motion, Skeleton};
+use crate::skeleton::{Motion, Skeleton};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -35,8 +35,8 @@ pub struct IkSummary {
     pub not_in_model: Vec<String>,
     /// Markers of the model that the trial does not have.
     pub not_in_trial: Vec<String>,
-    /// Free coordinates that the markers do not tell: an error of a centimetre in the markers turns them by more than 40°, or moves them by more than 0.1 m.
-    pub unobserved: Vec<String>,
+    /// Free coordinates that the markers do not observe, in all frames that show three markers or in some: an error of a centimetre in the markers turns them by more than 40°, or moves them by more than 0.1 m.
+    pub unobserved: Vec<UnobservedCoordinate>,
     /// Standard deviation of the other free angles, the median over all of them and all frames, degrees; `None` where none was computed.
     pub typical_sd_deg: Option<f64>,
     /// Markers whose names were found exchanged, and mended; never where every frame was fitted on its own.
@@ -48,6 +48,17 @@ pub struct IkSummary {
     /// How long a frame took, seconds; not in the file, which is the same whenever it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_per_frame: Option<f64>,
+}
+
+/// A coordinate that the markers do not observe.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnobservedCoordinate {
+    /// Which.
+    pub coordinate: String,
+    /// In how many frames.
+    pub frames: usize,
+    /// Of how many that show three markers or more.
+    pub of: usize,
 }
 
 /// Two markers that bore each other's name.
@@ -98,7 +109,15 @@ pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSu
         markers: (0..fit.markers.len()).map(name).collect(),
         not_in_model: fit.not_in_model.clone(),
         not_in_trial: fit.not_in_trial.clone(),
-        unobserved: fit.unobserved.iter().map(|c| skeleton.coordinates[c.index()].name.clone()).collect(),
+        unobserved: fit
+            .unobserved
+            .iter()
+            .map(|u| UnobservedCoordinate {
+                coordinate: skeleton.coordinates[u.coordinate.index()].name.clone(),
+                frames: u.frames,
+                of: u.of,
+            })
+            .collect(),
         typical_sd_deg: typical_sd(fit, skeleton).map(f64::to_degrees),
         exchanged: Vec::new(),
         gaps: Vec::new(),
@@ -117,7 +136,7 @@ fn typical_sd(fit: &IkFit, skeleton: &Skeleton) -> Option<f64> {
             c.motion == Motion::Rotational
                 && !c.locked
                 && c.coupling.is_none()
-                && !fit.unobserved.contains(&CoordinateId(*i as u32))
+                && !fit.unobserved.iter().any(|u| u.coordinate.index() == *i && u.frames == u.of)
         })
         .map(|(i, _)| i)
         .collect();

@@ -61,6 +61,7 @@ fn coordinate(name: &str, motion: Motion) -> Coordinate {
         motion,
         default: 0.0,
         range: None,
+        placeholder: None,
         clamped: false,
         locked: false,
         coupling: None,

@@ -203,7 +203,9 @@ pub struct Coordinate {
     pub default: f64,
     /// Limits, where the file has real ones (a range marked as not limited is none).
     pub range: Option<[f64; 2]>,
-    /// Whether OpenSim would clamp it to its range.
+    /// The range that the file has where it tells nothing of a body: no width, so much of it that it only fills a place, or an end at infinity.
+    pub placeholder: Option<[f64; 2]>,
+    /// Whether OpenSim would clamp it to its range, or to that placeholder.
     pub clamped: bool,
     /// Held at its default.
     pub locked: bool,

@@ -108,7 +108,10 @@ impl<'a> InverseKinematics<'a> {
         let layout = Layout::new(mechanism);
         let bounds = layout.coordinates[..layout.scalars()]
             .iter()
-            .map(|&c| skeleton.coordinates[c].range.filter(|_| skeleton.coordinates[c].clamped))
+            .map(|&c| {
+                let c = &skeleton.coordinates[c];
+                c.range.or(c.placeholder).filter(|_| c.clamped)
+            })
             .collect();
         // Only their ratios count, and the largest as 1 cannot overflow a sum.
         let largest = markers.iter().map(|m| m.1).fold(0.0, f64::max);
@@ -119,6 +122,11 @@ impl<'a> InverseKinematics<'a> {
     /// Markers that are followed, in the order in which [`Self::solve`] wants their positions.
     pub fn markers(&self) -> impl Iterator<Item = MarkerId> {
         self.markers.iter().map(|m| m.0)
+    }
+
+    /// What moves.
+    pub fn mechanism(&self) -> &Mechanism {
+        self.mechanism
     }
 
     /// The layout of poses.

@@ -25,6 +25,7 @@ fn coordinate(name: &str, range: Option<[f64; 2]>) -> Coordinate {
         motion: Motion::Rotational,
         default: 0.1,
         range,
+        placeholder: None,
         clamped: range.is_some(),
         locked: false,
         coupling: None,

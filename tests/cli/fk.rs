@@ -184,6 +184,7 @@ fn poses_that_are_none_are_named_with_their_place() {
             r#"{"poses": [], "body_scale_factors": {"pelvis": [1, 2]}}"#,
             "body_scale_factors: pelvis: it is not a list of three numbers",
         ),
+        (r#"{"poses": [], "body_scale_factor": {}}"#, "body_scale_factor: it is not understood"),
         ("{\"poses\": [\n{\"q\": {", "poses.json, line 2, column 7: the file ends before its JSON does"),
         ("{\"poses\": [\n}", "poses.json, line 2, column 1: this is not valid JSON"),
     ] {

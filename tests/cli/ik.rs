@@ -75,7 +75,7 @@ fn what_files_say_of_themselves_is_held_against_them() {
         ("50\t50\t20\t5\tm\t", "50\t50\t20\t5\t", ["Units is `50`", "line 2 names 8 values where this line has 7"]),
         ("50\t50\t20\t5\tm", "50\t20\t5\tm", ["NumMarkers is `m`", "put in what is missing"]),
         ("\t5\tm\t", "\t5\tfeet\t", ["the unit of length `feet`", "line 3"]),
-        ("\t5\tm\t", "\t5\tmm\t", ["spread over 0.00", "check the unit"]),
+        ("\t5\tm\t", "\t5\tmm\t", ["1/1000 as far apart as those of the model", "check the unit"]),
         ("RKnee", "RHip", ["line 4: the marker `RHip` stands twice", "marker 1 and 3"]),
     ] {
         put("bad.trc", from, to);

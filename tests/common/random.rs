@@ -62,6 +62,7 @@ pub fn random_skeleton(seed: u64) -> (Skeleton, Scales, Offsets) {
         motion: Motion::Rotational,
         default: 0.0,
         range: None,
+        placeholder: None,
         clamped: false,
         locked: false,
         coupling: None,

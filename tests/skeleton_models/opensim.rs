@@ -335,6 +335,25 @@ fn what_is_not_understood_is_never_passed_over() {
             "JointSet",
         ),
         ("<socket_parent>/ground<", "<body>x</body><socket_parent>/ground<", "<body> is not understood", "remove it"),
+        ("<range>0 2.5</range>", "<range>0 2.5 rad</range>", "`rad` is not a number", "correct the number"),
+        (
+            "<MarkerSet>",
+            "<defaults><Coordinate name=\"default\"><default_value>1</default_value></Coordinate></defaults><MarkerSet>",
+            "defaults of <Coordinate>s are not understood",
+            "writes them out",
+        ),
+        (
+            "<MarkerSet>",
+            "<ConstraintSet><objects><CoordinateCouplerConstraint name=\"c\"><isDisabled>true</isDisabled></CoordinateCouplerConstraint></objects></ConstraintSet><MarkerSet>",
+            "<isDisabled> in a <CoordinateCouplerConstraint> belongs to documents before 4.0",
+            "Version",
+        ),
+        (
+            "<Body name=\"upper\"/>",
+            "<Body name=\"upper\"><components><StationDefinedFrame name=\"at_upper\"/></components></Body>",
+            "<StationDefinedFrame> is not a kind of frame",
+            "PhysicalOffsetFrame",
+        ),
         ("Version=\"40500\"", "", "does not say its Version", "40000"),
         ("Version=\"40500\"", "Version=\"20302\"", "<JointSet> in a <Model> belongs to documents since 4.0", "Version"),
         (
@@ -352,13 +371,28 @@ fn what_is_not_understood_is_never_passed_over() {
     ];
     for (from, to, problem, advice) in cases {
         assert!(ARM.contains(from), "{from}");
-        let error = match read_model_str("arm.osim", &ARM.replacen(from, to, 1)) {
+        let mut text = ARM.replacen(from, to, 1);
+        if to.contains("StationDefinedFrame") {
+            text = text.replacen("<socket_parent_frame>at_upper<", "<socket_parent_frame>/bodyset/upper/at_upper<", 1);
+            text = text.replacen("PhysicalOffsetFrame name=\"at_upper\"", "PhysicalOffsetFrame name=\"other\"", 1);
+        }
+        let error = match read_model_str("arm.osim", &text) {
             Ok(_) => panic!("read with {to}"),
             Err(error) => error.to_string(),
         };
         assert!(error.contains(problem) && error.contains(advice) && error.contains("arm.osim:"), "{to}: {error}");
     }
     // What has no meaning for kinematics may be anything.
+    let muscles = "<defaults><Millard2012EquilibriumMuscle name=\"default\"><bogus>1</bogus></Millard2012EquilibriumMuscle></defaults><MarkerSet>";
+    assert!(read_model_str("arm.osim", &ARM.replacen("<MarkerSet>", muscles, 1)).is_ok());
+    // A kind of joint that is not understood is named as that, and not its elements.
+    let ellipsoid = ARM.replacen("PinJoint name=\"elbow\"", "EllipsoidJoint name=\"elbow\"", 1).replacen(
+        "</frames></PinJoint>",
+        "</frames><radii_x_y_z>1 1 1</radii_x_y_z></EllipsoidJoint>",
+        1,
+    );
+    let error = read_model_str("arm.osim", &ellipsoid).unwrap_err().to_string();
+    assert!(error.contains("joints of the kind EllipsoidJoint are not understood"), "{error}");
     let carried = "<ForceSet><objects><Fancy><bogus/></Fancy></objects></ForceSet><MarkerSet>";
     assert!(read_model_str("arm.osim", &ARM.replacen("<MarkerSet>", carried, 1)).is_ok());
     let shown = "<Body name=\"upper\"><attached_geometry><Fancy/></attached_geometry></Body>";

@@ -91,11 +91,11 @@ pub fn metres_per_unit(label: &str, text: &str) -> Result<f64> {
 }
 
 fn header(label: &str, keys: &str, values: &str) -> Result<Header> {
-    let find = |key: &str| {
-        let wanted = keys.split_whitespace().position(|k| k.eq_ignore_ascii_case(key));
-        wanted.and_then(|i| values.split_whitespace().nth(i))
-    };
-    let (named, given) = (keys.split_whitespace().count(), values.split_whitespace().count());
+    // As many values as names stand in their order, whatever is between them; where one is blank, they stand under each other between tabs.
+    let (by_tabs, by_words) = ([keys, values].map(tabbed), [keys, values].map(words));
+    let (named, given) = (by_words[0].len(), by_words[1].len());
+    let by_tabs = (named != given && by_tabs[0].len() == by_tabs[1].len()).then_some(by_tabs);
+    let find = |key: &str| under(by_tabs.as_ref().unwrap_or(&by_words), key);
     // A value that is missing or too much makes each that follows it another's.
     let shifted = |what: &str, text: &str| {
         Error::input(
@@ -134,6 +134,20 @@ fn header(label: &str, keys: &str, values: &str) -> Result<Header> {
         metres_per_unit: metres(unit)
             .ok_or_else(|| if named == given { no_unit(place(label, 3), unit) } else { shifted("Units", unit) })?,
     })
+}
+
+fn tabbed(line: &str) -> Vec<&str> {
+    line.split('\t').map(str::trim).collect()
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+/// The value at the place of a key.
+fn under<'a>([keys, values]: &[Vec<&'a str>; 2], key: &str) -> Option<&'a str> {
+    let place = keys.iter().position(|k| k.eq_ignore_ascii_case(key))?;
+    values.get(place).copied().filter(|v| !v.is_empty())
 }
 
 /// The names in line 4. They stand over their first columns or, in some files, elsewhere: then they count in their order.
@@ -235,17 +249,18 @@ fn finish(mut trial: MarkerTrial, label: &str, header: &Header, last: usize, com
                 place = place(label, 3),
                 "DataRate is {rate}, and the times of the frames have {of_times:.2} a second; the times are used"
             );
+            trial.rate_hz = of_times;
         }
     } else {
         trial.rate_hz = of_times;
-        tracing::warn!(
-            place = place(label, 3),
-            "DataRate is not a positive number; taken from the times of the frames, {of_times:.2}"
-        );
         if !(trial.rate_hz.is_finite() && trial.rate_hz > 0.0) {
             let problem = "DataRate is not a positive number, and there are too few frames to tell it from their times";
             return Err(Error::input(place(label, 3), problem, "write the frames per second as DataRate"));
         }
+        tracing::warn!(
+            place = place(label, 3),
+            "DataRate is not a positive number; taken from the times of the frames, {of_times:.2}"
+        );
     }
     Ok(trial)
 }

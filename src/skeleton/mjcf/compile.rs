@@ -97,6 +97,7 @@ fn coordinates<'m>(
                 motion,
                 default,
                 range: joint.range.filter(|_| suffix.is_empty()),
+                placeholder: None,
                 clamped: joint.range.is_some() && suffix.is_empty(),
                 locked: false,
                 coupling: None,

@@ -170,6 +170,7 @@ const EQUALITY_DEFAULTS: &[&str] = &["active", "solimp", "solref"];
 /// # Errors
 /// At the first element or attribute that is not understood.
 pub(super) fn check<'a, 'i>(source: Source<'a, 'i>, root: Node<'a, 'i>) -> Result<()> {
+    attributes(source, root, &["model"])?;
     children(source, root, SECTIONS)?;
     for section in elements(root) {
         match section.tag_name().name() {

@@ -72,6 +72,7 @@ fn compile(source: Source<'_, '_>, model: &ModelElements<'_, '_>, origin: ModelS
                 motion: c.motion,
                 default: c.default,
                 range: c.range,
+                placeholder: c.placeholder,
                 clamped: c.clamped,
                 locked: c.locked,
                 coupling: None,

@@ -121,9 +121,7 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
         return Err(source.error(model, "the model has no bodies", "check that <BodySet> was saved with the model"));
     }
     for components in ["components", "ComponentSet"].into_iter().filter_map(|set| child(model, set)) {
-        for frame in elements(child(components, "objects").unwrap_or(components))
-            .filter(|n| n.has_tag_name("PhysicalOffsetFrame"))
-        {
+        for frame in elements(child(components, "objects").unwrap_or(components)).filter(|n| is_frame(*n)) {
             if let Some(name) = frame.attribute("name") {
                 names.frames.insert(name.to_owned(), frame);
             }
@@ -172,11 +170,16 @@ fn check_mass<'a, 'i>(source: Source<'a, 'i>, body: Node<'a, 'i>) -> Result<()> 
     Ok(())
 }
 
+/// Frames of every kind: what refers to one of a kind that is not understood says so.
+fn is_frame(node: Node<'_, '_>) -> bool {
+    node.tag_name().name().ends_with("Frame")
+}
+
 /// Offset frames that a body carries in its `components`.
 fn offset_frames_of<'a, 'i>(body: Node<'a, 'i>, path: &str, names: &mut FrameNames<'a, 'i>) {
     for set in ["components", "frames"] {
         for frame in child(body, set).into_iter().flat_map(elements) {
-            if let (true, Some(name)) = (frame.has_tag_name("PhysicalOffsetFrame"), frame.attribute("name")) {
+            if let (true, Some(name)) = (is_frame(frame), frame.attribute("name")) {
                 names.frames.insert(format!("{path}/{name}"), frame);
             }
         }

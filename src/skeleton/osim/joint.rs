@@ -51,6 +51,8 @@ pub(super) struct CoordinateElement<'a, 'i> {
     pub motion: Motion,
     pub default: f64,
     pub range: Option<[f64; 2]>,
+    /// A range that tells nothing of a body.
+    pub placeholder: Option<[f64; 2]>,
     pub clamped: bool,
     pub locked: bool,
 }
@@ -163,7 +165,7 @@ fn finish<'a, 'i>(
     }
     for (coordinate, motion) in coordinates.iter_mut().zip(motions) {
         coordinate.motion = *motion;
-        coordinate.range = coordinate.range.filter(|r| is_limit(*r, *motion));
+        coordinate.judge_range();
     }
     let axes = axes
         .iter()
@@ -298,7 +300,7 @@ fn custom_axes<'a, 'i>(
     }
     for (coordinate, used) in coordinates.iter_mut().zip(used) {
         coordinate.motion = used.unwrap_or(coordinate.motion);
-        coordinate.range = coordinate.range.filter(|r| is_limit(*r, coordinate.motion));
+        coordinate.judge_range();
     }
     // Translations happen in F, before the rotations.
     axes.sort_by_key(|a| !a.translates);
@@ -354,7 +356,14 @@ fn read_coordinate<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result
     let range = match child(node, "range") {
         Some(n) => {
             // Infinite limits are written by some tools: they are none.
-            let words: Vec<f64> = text(n).split_whitespace().filter_map(|w| w.parse().ok()).collect();
+            let words = text(n)
+                .split_whitespace()
+                .map(|w| {
+                    w.parse::<f64>().map_err(|_| {
+                        source.error(n, format_args!("`{}` is not a number", shortened(w)), "correct the number")
+                    })
+                })
+                .collect::<Result<Vec<f64>>>()?;
             match words.as_slice() {
                 [a, b] if a.is_nan() || b.is_nan() || a > b => {
                     return Err(source.error(
@@ -363,7 +372,7 @@ fn read_coordinate<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result
                         "write the lower limit first",
                     ));
                 }
-                [a, b] => (a.is_finite() && b.is_finite()).then_some([*a, *b]),
+                [a, b] => Some([*a, *b]),
                 _ => return Err(source.error(n, "two numbers are expected", "write the lower and the upper limit")),
             }
         }
@@ -375,9 +384,19 @@ fn read_coordinate<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result
         motion: Motion::Rotational,
         default,
         range,
+        placeholder: None,
         clamped: flag(source, node, "clamped", false)?,
         locked: flag(source, node, "locked", false)?,
     })
+}
+
+impl CoordinateElement<'_, '_> {
+    /// Sets a range aside that tells nothing of a body, once it is known what the coordinate measures.
+    fn judge_range(&mut self) {
+        if let Some(range) = self.range.filter(|r| !is_limit(*r, self.motion)) {
+            (self.range, self.placeholder) = (None, Some(range));
+        }
+    }
 }
 
 /// Whether a range says anything about a body: rotations of more than two turns and translations of more than 4 m are only placeholders, and so
@@ -389,7 +408,7 @@ fn is_limit([low, high]: [f64; 2], motion: Motion) -> bool {
         Motion::Translational => 4.0,
         Motion::Coupled => 100.0,
     };
-    width > 0.0 && width <= widest
+    width > 0.0 && width <= widest && low.is_finite() && high.is_finite()
 }
 
 /// `Rx(a)·Ry(b)·Rz(c)`.

@@ -27,6 +27,36 @@ struct Class {
 /// What of a model is read once; credits and the like people have written twice.
 const READ_OF_MODEL: &[&str] = &["BodySet", "JointSet", "ConstraintSet", "MarkerSet", "Ground", "ground"];
 
+/// Kinds of joints that are read.
+const JOINTS: &[&str] = &[
+    "CustomJoint",
+    "PinJoint",
+    "WeldJoint",
+    "BallJoint",
+    "GimbalJoint",
+    "FreeJoint",
+    "PlanarJoint",
+    "SliderJoint",
+    "UniversalJoint",
+];
+
+/// Other classes with a meaning for kinematics, whose properties OpenSim would take from a model's `<defaults>`.
+const KINEMATIC: &[&str] = &[
+    "Coordinate",
+    "PhysicalOffsetFrame",
+    "SpatialTransform",
+    "TransformAxis",
+    "Marker",
+    "CoordinateCouplerConstraint",
+    "Constant",
+    "LinearFunction",
+    "PolynomialFunction",
+    "MultiplierFunction",
+    "PiecewiseLinearFunction",
+    "SimmSpline",
+    "NaturalCubicSpline",
+];
+
 /// Properties of everything in a model since 3.5.
 const COMPONENT: &[&str] = &["components", "connectors"];
 
@@ -148,9 +178,8 @@ const COUPLER: Class = Class {
         "dependent_coordinate_name",
         "scale_factor",
         "isEnforced",
-        "isDisabled",
     ],
-    old: &[],
+    old: &["isDisabled"],
     new: &[],
 };
 
@@ -175,6 +204,7 @@ impl<'a, 'i> Vocabulary<'a, 'i> {
                 "ConstraintSet" => self.set(node, |constraint| self.constraint(constraint))?,
                 "MarkerSet" => self.check_markers(node)?,
                 "Ground" | "ground" => self.body(node)?,
+                "defaults" => self.defaults(node)?,
                 "components" | "ComponentSet" | "FrameSet" => {
                     self.components(child(node, "objects").unwrap_or(node))?;
                 }
@@ -182,6 +212,19 @@ impl<'a, 'i> Vocabulary<'a, 'i> {
             }
         }
         Ok(())
+    }
+
+    /// What elements are where they leave something out: of muscles and the like it may be anything.
+    fn defaults(&self, defaults: Node<'a, 'i>) -> Result<()> {
+        let kinematic = |n: &Node| is_one_of(*n, JOINTS) || is_one_of(*n, KINEMATIC);
+        match elements(defaults).find(|n| kinematic(n) && elements(*n).next().is_some()) {
+            Some(node) => Err(self.source.error(
+                node,
+                format_args!("defaults of <{}>s are not understood", name_of(node)),
+                "open and save the model in OpenSim 4, which writes them out, and remove them here",
+            )),
+            None => Ok(()),
+        }
     }
 
     /// A `<MarkerSet>`.
@@ -217,6 +260,10 @@ impl<'a, 'i> Vocabulary<'a, 'i> {
     }
 
     fn joint(&self, joint: Node<'a, 'i>) -> Result<()> {
+        // The reader of joints names those of kinds that are not understood.
+        if !is_one_of(joint, JOINTS) {
+            return Ok(());
+        }
         let custom = joint.has_tag_name("CustomJoint");
         self.check_but(joint, &JOINT, true, |n| custom && n.has_tag_name("SpatialTransform"))?;
         for node in elements(joint) {

@@ -102,8 +102,9 @@ pub fn read(label: &str, bytes: &[u8]) -> Result<MarkerTrial> {
             DAMAGED,
         ));
     }
-    // Files are filled up to whole blocks.
-    if there > frames && layout.data.len() - frames * layout.stride >= BLOCK.max(layout.stride) {
+    // Files are filled up to whole blocks, and the parameters may stand behind the data.
+    let parameters_behind = (usize::from(bytes[0]) - 1) * BLOCK > bytes.len() - layout.data.len();
+    if there > frames && !parameters_behind && layout.data.len() - frames * layout.stride >= BLOCK.max(layout.stride) {
         tracing::warn!(
             file = label,
             "it counts {frames} frames, and the file goes on behind them; these {frames} are read. If some are missing, export the file again."
