@@ -68,9 +68,6 @@ pub(super) struct Arguments {
     /// What the pose is as a function of time: a B-spline, or a network (mlp; a build with the feature `learn`)
     #[arg(long, value_name = "bspline|mlp", value_enum, default_value_t = Kind::Bspline, hide_possible_values = true)]
     trajectory: Kind,
-    #[cfg(feature = "learn")]
-    #[command(flatten)]
-    network: super::network::NetworkArguments,
     /// Which person: 0 is the one the cameras see best, 1 the next
     #[arg(long, value_name = "N")]
     person: Option<usize>,
@@ -80,6 +77,10 @@ pub(super) struct Arguments {
     /// Processor cores to use [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    // Last: its heading is that of whatever follows.
+    #[cfg(feature = "learn")]
+    #[command(flatten)]
+    network: super::network::NetworkArguments,
 }
 
 /// `--trajectory`.

@@ -1,6 +1,7 @@
 //! What a fit by networks has to remember to go on in the very bits it was stopped in: a `safetensors` file.
 
 use super::options::NetworkOptions;
+use super::{FitOptions, TrajectoryKind};
 use crate::error::{Error, Result};
 use crate::solve::Problem;
 use crate::solve::first_order::AdamState;
@@ -23,6 +24,8 @@ pub(super) struct Checkpoint {
     /// Noise levels and smoothness, as estimated last.
     pub sigma: Vec<f64>,
     pub smoothness: Vec<f64>,
+    /// For how many frames errors last, and over how many a trajectory averages.
+    pub lasting: [f64; 2],
     pub progress: Progress,
 }
 
@@ -52,17 +55,25 @@ struct About {
 pub(super) struct Course {
     /// Of what the cameras saw, and where they were said to be.
     session: String,
-    /// [`NetworkOptions`].
+    /// Of the model, its groups and what is believed of them.
+    body: String,
+    /// The stature that the user states, metres.
+    stature: Option<f64>,
+    /// [`FitOptions`], [`NetworkOptions`] among them.
     options: Value,
 }
 
+/// Of how things are written for debugging: all that is in them.
+fn digest(things: &[&dyn std::fmt::Debug]) -> String {
+    let mut hash = Sha256::new();
+    things.iter().for_each(|thing| hash.update(format!("{thing:?}")));
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
 impl Course {
-    pub fn new(problem: &Problem, options: &NetworkOptions) -> Self {
+    pub fn new(problem: &Problem, all: &FitOptions, options: &NetworkOptions) -> Self {
         let mut hash = Sha256::new();
-        for camera in problem.rig.iter() {
-            let p = camera.centre_in_world();
-            [p.x, p.y, p.z].iter().for_each(|x| hash.update(x.to_le_bytes()));
-        }
+        hash.update(digest(&[&problem.rig]));
         for trial in &problem.trials {
             trial.times.iter().for_each(|t| hash.update(t.to_le_bytes()));
             for o in trial.sightings.iter() {
@@ -71,10 +82,20 @@ impl Course {
             }
         }
         let session = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        let course = NetworkOptions { max_steps: 0, expected_steps: 0, ..options.clone() };
-        // By way of text, as they will be read: a number that JSON rounds is the same number then.
-        let options = serde_json::to_string(&course).ok().and_then(|text| serde_json::from_str(&text).ok());
-        Self { session, options: options.unwrap_or_default() }
+        let (skeleton, priors) = (problem.mechanism.skeleton(), &problem.priors);
+        // Not where the model came from, and not its stature, which is compared by itself.
+        let body = digest(&[
+            &skeleton.bodies,
+            &skeleton.operations,
+            &skeleton.coordinates,
+            &skeleton.rotors,
+            &skeleton.markers,
+            &problem.markers,
+            &problem.mechanism.groups(),
+            &(&priors.scales, &priors.offset_sd, &priors.pose, &priors.limits),
+        ]);
+        let stature = priors.stature.as_ref().map(|s| s.measured);
+        Self { session, body, stature, options: course_options(all, options) }
     }
 
     /// What keeps a descent of this course from going on with another's checkpoint: `None` where nothing does.
@@ -82,10 +103,17 @@ impl Course {
         if self == begun {
             return None;
         }
-        if self.options == begun.options {
+        if self.session != begun.session {
             return Some("is of another session: other frames, keypoints or cameras".into());
         }
         let mut all = Vec::new();
+        if self.stature != begun.stature {
+            let metres = |s: Option<f64>| s.map_or("none".into(), |s| format!("{s} m"));
+            all.push(format!("--stature ({} then, {} now)", metres(begun.stature), metres(self.stature)));
+        }
+        if self.body != begun.body {
+            all.push("another model, marker set or scale groups (--model, --marker-set, --scale-groups)".into());
+        }
         for (option, path) in OPTIONS {
             let (then, now) = (at(&begun.options, path), at(&self.options, path));
             if then != now {
@@ -98,15 +126,30 @@ impl Course {
     }
 }
 
+/// Options as text has them, without those that change nothing of the course.
+fn course_options(all: &FitOptions, network: &NetworkOptions) -> Value {
+    let network = NetworkOptions { max_steps: 0, expected_steps: 0, ..network.clone() };
+    let course = FitOptions {
+        covariance: true,
+        max_iterations: 0,
+        trajectory: TrajectoryKind::Mlp(Box::new(network)),
+        ..all.clone()
+    };
+    // By way of text, as they will be read: a number that JSON rounds is the same number then.
+    let value = serde_json::to_string(&course).ok().and_then(|text| serde_json::from_str(&text).ok());
+    value.unwrap_or_default()
+}
+
 /// The command's options, and where each is among those of the library.
-const OPTIONS: [(&str, &[&str]); 7] = [
-    ("--network", &["architecture", "layers"]),
-    ("--optimizer", &["optimizer"]),
-    ("--seed", &["seed"]),
-    ("--warm-start", &["start"]),
-    ("--batch", &["mini_batch", "frames"]),
-    ("--learning-rate", &["rates", "network"]),
-    ("--paper", &["objective"]),
+const OPTIONS: [(&str, &[&str]); 8] = [
+    ("--refine-cameras", &["refine_cameras"]),
+    ("--network", &["trajectory", "mlp", "architecture", "layers"]),
+    ("--optimizer", &["trajectory", "mlp", "optimizer"]),
+    ("--seed", &["trajectory", "mlp", "seed"]),
+    ("--warm-start", &["trajectory", "mlp", "start"]),
+    ("--batch", &["trajectory", "mlp", "mini_batch", "frames"]),
+    ("--learning-rate", &["trajectory", "mlp", "rates", "network"]),
+    ("--paper", &["trajectory", "mlp", "objective"]),
 ];
 
 fn at<'a>(options: &'a Value, path: &[&str]) -> &'a Value {
@@ -142,6 +185,7 @@ impl Checkpoint {
             ("parameters", Dtype::F32, self.parameters.len(), single(&self.parameters)),
             ("sigma", Dtype::F64, self.sigma.len(), double(&self.sigma)),
             ("smoothness", Dtype::F64, self.smoothness.len(), double(&self.smoothness)),
+            ("lasting", Dtype::F64, 2, double(&self.lasting)),
         ];
         if let Some(state) = &self.state {
             let [m, v] = &state.moments;
@@ -193,10 +237,14 @@ impl Checkpoint {
             let data = read(name, Dtype::F32, Some(parameters))?;
             Ok(data.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect::<Vec<f32>>())
         };
-        let double = |name: &str| {
-            let data = read(name, Dtype::F64, None)?;
+        let double = |name: &str, n: Option<usize>| {
+            let data = read(name, Dtype::F64, n)?;
             let number = |c: &[u8]| c.try_into().map(f64::from_le_bytes).unwrap_or(f64::NAN);
-            Ok(data.chunks_exact(8).map(number).collect::<Vec<f64>>())
+            let numbers = data.chunks_exact(8).map(number).collect::<Vec<f64>>();
+            match numbers.iter().find(|x| !(x.is_finite() && **x >= 0.0)) {
+                Some(x) => Err(refuse(format!("`{name}` holds {x} in a place for numbers that are not negative"))),
+                None => Ok(numbers),
+            }
         };
         let mut state = about.state;
         if let Some(state) = &mut state {
@@ -206,8 +254,9 @@ impl Checkpoint {
         Ok(Self {
             parameters: single("parameters")?,
             state,
-            sigma: double("sigma")?,
-            smoothness: double("smoothness")?,
+            sigma: double("sigma", None)?,
+            smoothness: double("smoothness", None)?,
+            lasting: double("lasting", Some(2))?.try_into().unwrap_or([1.0; 2]),
             progress: about.progress,
         })
     }
@@ -220,8 +269,8 @@ mod tests {
     use crate::solve::first_order::MiniBatch;
 
     fn course(session: &str, options: &NetworkOptions) -> Course {
-        let course = NetworkOptions { max_steps: 0, expected_steps: 0, ..options.clone() };
-        Course { session: session.into(), options: serde_json::to_value(course).unwrap() }
+        let options = course_options(&FitOptions::default(), options);
+        Course { session: session.into(), body: "b".into(), stature: None, options }
     }
 
     fn checkpoint() -> Checkpoint {
@@ -234,6 +283,7 @@ mod tests {
             state: Some(state),
             sigma: vec![1.0 / 3.0, 2.0],
             smoothness: vec![1e9],
+            lasting: [4.0 / 3.0, 5.0],
             progress: Progress { taken: 17, left: 3, smoothed: 2, settled: true },
         }
     }
@@ -254,6 +304,8 @@ mod tests {
         assert!(read(&bytes, &course("g", &default), 3).contains("another session"));
         assert!(read(&bytes, &begun, 4).contains("3 numbers"));
         assert!(read(&bytes[..bytes.len() - 1], &begun, 3).contains("checkpoint"));
+        let broken = Checkpoint { sigma: vec![1.0, f64::NAN], ..checkpoint() }.to_bytes(&begun).unwrap();
+        assert!(read(&broken, &begun, 3).contains("`sigma` holds NaN"));
         assert!(read(b"{}", &begun, 3).contains("no safetensors file"));
     }
 
@@ -278,6 +330,13 @@ mod tests {
             assert!(said.contains(part), "{part} is not in {said}");
         }
         assert!(!said.contains("--learning-rate") && !said.contains("--optimizer"), "{said}");
+        let taller = Course { stature: Some(1.9), body: "c".into(), ..course("f", &default) };
+        let said = Checkpoint::from_bytes(&bytes, &taller, 3).unwrap_err().to_string();
+        assert!(said.contains("--stature (none then, 1.9 m now)") && said.contains("--marker-set"), "{said}");
+        let held = course_options(&FitOptions { refine_cameras: false, ..FitOptions::default() }, &default);
+        let held = Course { options: held, ..course("f", &default) };
+        let said = Checkpoint::from_bytes(&bytes, &held, 3).unwrap_err().to_string();
+        assert!(said.contains("--refine-cameras (true then, false now)"), "{said}");
         // What has no option of its own.
         let said = read(NetworkOptions { round: 7, ..default }).unwrap_err().to_string();
         assert!(said.contains("other options: others than now"), "{said}");

@@ -75,7 +75,7 @@ pub(super) fn descend(
         published_objective(problem);
     }
     run.say(Stage::Pose, 0.1);
-    let course = Course::new(problem, options);
+    let course = Course::new(problem, run.options, options);
     let at = Networks::new(problem, &mlps, options.terms, None).flatten(&shared_vector(problem, &start));
     let mut here = match &run.options.resume {
         Some(bytes) => {
@@ -87,6 +87,9 @@ pub(super) fn descend(
             }
             problem.hyper.set_sigma(here.sigma.clone());
             problem.hyper.smoothness.clone_from(&here.smoothness);
+            [problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames] = here.lasting;
+            // Those of the whole descent, as if it had never been stopped.
+            run.iterations += here.progress.taken;
             here
         }
         None => {
@@ -96,7 +99,8 @@ pub(super) fn descend(
             }
             let settled = published || after_bspline;
             let progress = Progress { left: options.round, settled, ..Progress::default() };
-            Checkpoint { parameters: at, state: None, sigma: Vec::new(), smoothness: Vec::new(), progress }
+            let (sigma, smoothness) = (Vec::new(), Vec::new());
+            Checkpoint { parameters: at, state: None, sigma, smoothness, lasting: [1.0; 2], progress }
         }
     };
 
@@ -148,6 +152,7 @@ pub(super) fn descend(
         if let Some(keep) = &run.options.checkpoint {
             here.sigma = problem.hyper.sigmas().to_vec();
             here.smoothness.clone_from(&problem.hyper.smoothness);
+            here.lasting = [problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames];
             keep(&here.to_bytes(&course)?);
         }
         if stuck {
@@ -171,9 +176,10 @@ pub(super) fn descend(
             if runaways == 1 { "once".into() } else { format!("{runaways} times") }
         ));
     }
-    built.warnings.push(
-        "Poses and standard deviations are those of the B-spline nearest to the network, whose own normal matrix is singular; the network itself is in its file.".into(),
-    );
+    built.warnings.push(match published {
+        true => "Poses are those of the B-spline nearest to the network, which itself is in its file; without priors there are no standard deviations.".into(),
+        false => "Poses and standard deviations are those of the B-spline nearest to the network, whose own normal matrix is singular; the network itself is in its file.".into(),
+    });
     Ok((parameters, mlps, converged))
 }
 
