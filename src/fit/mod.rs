@@ -6,6 +6,7 @@
 //!
 //! With [`TrajectoryKind`] `Mlp` (feature `learn`) the same objective is descended along its gradient, with networks of time in the place of B-splines.
 
+mod adrift;
 mod build;
 #[cfg(feature = "learn")]
 mod checkpoint;

@@ -1,5 +1,6 @@
 //! From fitted parameters to what the user gets.
 
+use super::adrift::adrift;
 use super::build::Built;
 use super::lost::{Lost, lost};
 use super::outcome::{seeing, undecided};
@@ -11,7 +12,7 @@ use crate::math::so3;
 use crate::quality::{Reprojection, default_height, inclination, reprojection};
 use crate::session::Session;
 use crate::skeleton::{BodyId, Rotor, Skeleton};
-use crate::solve::{Parameters, PixelResidual, Problem, Uncertainty, tangent_of_angles};
+use crate::solve::{Parameters, PixelResidual, Problem, TrialProblem, Uncertainty, tangent_of_angles};
 use crate::trajectory::Trajectory;
 use nalgebra::{Isometry3, Matrix3, Vector3};
 
@@ -96,6 +97,8 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     }
     warnings.extend(other_stature(session.subject.stature, height_m));
     if status != Status::Failed {
+        let elsewhere = not_where_it_was_seen(session, &problem, &residuals);
+        warnings.splice(0..0, elsewhere);
         warnings.extend(not_upright(&skeleton, &trials));
         let far_off = lost(&problem, parameters, &residuals).into_iter().map(|l| far_off(&mut cameras[l.camera], &l));
         warnings.splice(0..0, far_off.collect::<Vec<_>>());
@@ -221,6 +224,40 @@ fn seen_in_part(session: &Session, problem: &Problem) -> Vec<String> {
         ));
     }
     out
+}
+
+/// Most stretches of a trial that are named.
+const NAMED: usize = 5;
+
+/// What the user should know of frames in which the body is elsewhere.
+fn not_where_it_was_seen(session: &Session, problem: &Problem, residuals: &[Vec<PixelResidual>]) -> Vec<String> {
+    let of_trial = |((trial, problem_of), residuals): (
+        (&crate::session::Trial, &TrialProblem),
+        &Vec<PixelResidual>,
+    )| {
+        let found = adrift(residuals, &problem.rig, problem_of.times.len());
+        let worst = found.iter().map(|a| a.metres).fold(0.0, f64::max);
+        let number = |f: usize| trial.first_frame + f as i64;
+        let stretches: Vec<String> = found
+            .iter()
+            .take(NAMED)
+            .map(|a| match a.frames.len() {
+                1 => number(a.frames.start).to_string(),
+                _ => format!("{}–{}", number(a.frames.start), number(a.frames.end - 1)),
+            })
+            .collect();
+        let more =
+            if found.len() > NAMED { format!(" and {} more stretches", found.len() - NAMED) } else { String::new() };
+        (!found.is_empty()).then(|| {
+            format!(
+                "Trial {}: in frames {}{more} the body is not where it was seen: half of the detections are up to {:.0} mm away, and the loss has given them up. Do not measure there; angles after them may be off by whole turns.",
+                trial.name,
+                stretches.join(", "),
+                1e3 * worst
+            )
+        })
+    };
+    session.trials.iter().zip(&problem.trials).zip(residuals).filter_map(of_trial).collect()
 }
 
 pub(super) fn trial_figures(session: &Session, residuals: &[PixelResidual]) -> Reprojection {
