@@ -40,6 +40,8 @@ pub(super) struct Progress {
     pub smoothed: u32,
     /// Whether nothing more is estimated.
     pub settled: bool,
+    /// How often frames that had gone adrift were taught what their neighbours do.
+    pub mended: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -284,7 +286,7 @@ mod tests {
             sigma: vec![1.0 / 3.0, 2.0],
             smoothness: vec![1e9],
             lasting: [4.0 / 3.0, 5.0],
-            progress: Progress { taken: 17, left: 3, smoothed: 2, settled: true },
+            progress: Progress { taken: 17, left: 3, smoothed: 2, settled: true, mended: 1 },
         }
     }
 

@@ -3,6 +3,7 @@
 //! The objective is the B-spline's, and so are noise levels and smoothness, estimated between rounds: of the B-spline nearest to the network's poses, from which the standard deviations
 //! come, too, for a network's own normal matrix is singular.
 
+use super::adrift::{Adrift, adrift};
 use super::build::Built;
 use super::checkpoint::{Checkpoint, Course, Progress};
 use super::options::{NetworkOptions, NetworkStart, SavedNetwork};
@@ -35,6 +36,11 @@ const SMOOTHNESS_ROUNDS: u32 = 2;
 /// Rate and steps of teaching a network poses.
 const LESSON_RATE: f64 = 3e-3;
 const LESSON_STEPS: u64 = 2000;
+
+/// How often frames that have gone adrift are taught what their neighbours do: a heading that goes round the wrong way is no step away from the right one.
+const MENDED: u32 = 2;
+/// Frames on either side of them that are taught with them.
+const BESIDE: usize = 3;
 
 /// Fewest frames a network is fitted to: third differences want four.
 const FEWEST_FRAMES: usize = 4;
@@ -93,7 +99,7 @@ pub(super) fn descend(
             here
         }
         None => {
-            let at = if after_bspline { taught(problem, &mlps, &start, at) } else { at };
+            let at = if after_bspline { taught(problem, &mlps, &poses_of(problem, &start), at) } else { at };
             if !published {
                 update_noise(problem, &projected(problem, &mlps, &at, &knots)?, &evidence);
             }
@@ -147,6 +153,18 @@ pub(super) fn descend(
                     state.forget();
                 }
                 converged = false;
+            }
+        }
+        if converged && here.progress.mended < MENDED && !published {
+            let networks = Networks::new(problem, &mlps, options.terms, None);
+            let wanted = mended(
+                problem,
+                &projected(problem, &mlps, &here.parameters, &knots)?,
+                networks.poses(&here.parameters),
+            );
+            if let Some(wanted) = wanted {
+                here.parameters = taught(problem, &mlps, &wanted, here.parameters);
+                (here.state, here.progress.mended, converged) = (None, here.progress.mended + 1, false);
             }
         }
         if let Some(keep) = &run.options.checkpoint {
@@ -209,9 +227,9 @@ fn spoken_of(warnings: &mut Vec<String>, problem: &Problem, mlps: &[Mlp], option
     }
 }
 
-/// Networks that follow the poses of `start`.
-fn taught(problem: &Problem, mlps: &[Mlp], start: &Parameters, at: Vec<f32>) -> Vec<f32> {
-    let wanted: Vec<Vec<Pose>> = start
+/// The poses of trajectories, in every frame of every trial.
+fn poses_of(problem: &Problem, start: &Parameters) -> Vec<Vec<Pose>> {
+    start
         .trajectories
         .iter()
         .zip(&problem.trials)
@@ -223,9 +241,49 @@ fn taught(problem: &Problem, mlps: &[Mlp], start: &Parameters, at: Vec<f32>) -> 
             };
             trial.times.iter().map(pose).collect()
         })
-        .collect();
+        .collect()
+}
+
+/// The poses with those frames that have gone adrift going straight from what is before them to what is after; `None` where none has.
+fn mended(problem: &Problem, parameters: &Parameters, mut poses: Vec<Vec<Pose>>) -> Option<Vec<Vec<Pose>>> {
+    let residuals = problem.pixel_residuals(parameters);
+    let mut any = false;
+    for ((poses, residuals), trial) in poses.iter_mut().zip(&residuals).zip(&problem.trials) {
+        let frames = trial.times.len();
+        for Adrift { frames: stretch, .. } in adrift(residuals, &problem.rig, frames) {
+            let (from, to) = (stretch.start.checked_sub(1 + BESIDE), stretch.end + BESIDE);
+            let (before, after) = (from.map(|f| poses[f].clone()), poses.get(to).cloned());
+            let first = from.map_or(0, |f| f + 1);
+            let last = to.min(frames);
+            for f in first..last {
+                let share = (f + 1 - first) as f64 / (last + 1 - first) as f64;
+                match (&before, &after) {
+                    (Some(a), Some(b)) => between(a, b, share, &mut poses[f]),
+                    (Some(one), None) | (None, Some(one)) => poses[f].clone_from(one),
+                    // All of it is adrift: there is nothing to go by.
+                    (None, None) => continue,
+                }
+                any = true;
+            }
+        }
+    }
+    any.then_some(poses)
+}
+
+/// The pose a share of the way from one to another.
+fn between(a: &Pose, b: &Pose, share: f64, out: &mut Pose) {
+    for ((x, a), b) in out.q.iter_mut().zip(&a.q).zip(&b.q) {
+        *x = a + share * (b - a);
+    }
+    for ((r, a), b) in out.rotors.iter_mut().zip(&a.rotors).zip(&b.rotors) {
+        *r = Rotation3::new(share * (b * a.inverse()).scaled_axis()) * a;
+    }
+}
+
+/// Networks that follow these poses.
+fn taught(problem: &Problem, mlps: &[Mlp], wanted: &[Vec<Pose>], at: Vec<f32>) -> Vec<f32> {
     let networks = Networks::new(problem, mlps, Terms::default(), None);
-    let lesson = Lesson::new(problem, mlps, &networks, &wanted);
+    let lesson = Lesson::new(problem, mlps, &networks, wanted);
     let groups = vec![Group { range: 0..networks.shared().start, rate: LESSON_RATE, decay: 0.0, from_step: 0 }];
     let options = AdamOptions {
         schedule: Schedule { half_life: LESSON_STEPS as f64 / 8.0, ..AdamOptions::default().schedule },
@@ -372,4 +430,20 @@ fn projected(problem: &Problem, mlps: &[Mlp], at: &[f32], knots: &[Knots]) -> Re
         parameters.trajectories.push(spline);
     }
     Ok(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn between_two_poses_rotations_take_the_shorter_way() {
+        let turn = |angle: f64| Rotation3::from_euler_angles(0.0, 0.0, angle);
+        let pose = |x: f64, angle: f64| Pose { q: vec![x, 1.0], rotors: vec![turn(angle)] };
+        let mut out = pose(9.0, 9.0);
+        // From 170° to 190° by way of 180°, not of 0°.
+        between(&pose(0.0, 170f64.to_radians()), &pose(4.0, -170f64.to_radians()), 0.25, &mut out);
+        assert_eq!(out.q, [1.0, 1.0]);
+        assert!(out.rotors[0].angle_to(&turn(175f64.to_radians())) < 1e-12);
+    }
 }
