@@ -28,9 +28,8 @@ pub(super) struct Adrift {
 pub(super) fn adrift(residuals: &[PixelResidual], rig: &Rig, frames: usize) -> Vec<Adrift> {
     let mut errors: Vec<Vec<f64>> = vec![Vec::new(); frames];
     for r in residuals {
-        let k = &rig[usize::from(r.camera)].intrinsics;
         if let Some(frame) = errors.get_mut(r.frame as usize) {
-            frame.push(r.error_px.norm() * r.depth.abs() / (k.fx * k.fy).abs().sqrt());
+            frame.push(r.at_subject(&rig[usize::from(r.camera)]));
         }
     }
     let Some(usual) = median(&mut errors.iter().flatten().copied().collect::<Vec<_>>()) else { return Vec::new() };

@@ -155,7 +155,9 @@ pub(super) fn descend(
                 converged = false;
             }
         }
-        if converged && here.progress.mended < MENDED && !published {
+        // What is taught is only where to begin: without the steps to descend again it would be worse than what was found.
+        let again = options.max_steps.saturating_sub(here.progress.taken) >= options.expected_steps;
+        if converged && again && !stuck && here.progress.mended < MENDED && !published {
             let networks = Networks::new(problem, &mlps, options.terms, None);
             let wanted = mended(
                 problem,

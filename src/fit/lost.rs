@@ -39,9 +39,7 @@ pub(super) fn lost(problem: &Problem, parameters: &Parameters, residuals: &[Vec<
     let mut errors: Vec<Vec<(f64, f64)>> = vec![Vec::new(); problem.rig.len()];
     for r in residuals.iter().flatten() {
         let camera = usize::from(r.camera);
-        let k = &problem.rig[camera].intrinsics;
-        let px = r.error_px.norm();
-        errors[camera].push((px, px * r.depth.abs() / (k.fx * k.fy).abs().sqrt()));
+        errors[camera].push((r.error_px.norm(), r.at_subject(&problem.rig[camera])));
     }
     let middle = |of: &[(f64, f64)], part: fn(&(f64, f64)) -> f64| median(&mut of.iter().map(part).collect::<Vec<_>>());
     let typical: Vec<(usize, f64)> = errors

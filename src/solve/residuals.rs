@@ -13,6 +13,7 @@
 
 use super::posed::{Body, of_frames};
 use super::problem::{Parameters, Problem, TrialProblem};
+use crate::camera::Camera;
 use nalgebra::{SVector, Vector2, Vector3};
 use rayon::prelude::*;
 
@@ -31,6 +32,14 @@ pub struct PixelResidual {
     pub error_px: Vector2<f64>,
     /// Depth of the marker in the camera, metres.
     pub depth: f64,
+}
+
+impl PixelResidual {
+    /// The error as a distance at the subject, metres, in the camera that it is of.
+    pub fn at_subject(&self, camera: &Camera) -> f64 {
+        let k = &camera.intrinsics;
+        self.error_px.norm() * self.depth.abs() / (k.fx * k.fy).abs().sqrt()
+    }
 }
 
 /// A measured point's residual.

@@ -27,7 +27,7 @@ pub struct MarkerTrial {
     pub label: String,
     /// One name per marker, each its own; those that the file gives none are called `unlabelled 3` by their place.
     pub names: Vec<String>,
-    /// Frames per second, as the file states it.
+    /// Frames per second, as the file states it, or as its times have it where a TRC's disagree.
     pub rate_hz: f64,
     /// Number of the first frame in the file's own counting.
     pub first_frame: i64,
