@@ -53,7 +53,7 @@ fn main() {
             problem.cost_of_poses(&windows, &poses, &parameters, Terms::default(), 1.0, &mut found);
         });
         let groups = vec![Group { range: 0..start.len(), rate: 1e-6, decay: 0.0, from_step: 0 }];
-        let options = AdamOptions { runaway: f64::INFINITY, ..AdamOptions::default() };
+        let options = AdamOptions::default();
         // The whole of it: argmin's loop, Adam's update, the gradient. From the end of one step to the end of the next.
         let ends = Arc::new(Mutex::new(Vec::new()));
         let told = ends.clone();

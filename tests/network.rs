@@ -74,7 +74,10 @@ fn the_quasi_newton_method_comes_close() {
     let network = fit(&made, &mlp(options));
     let ratio = median(&network) / median(&bspline);
     eprintln!("L-BFGS: {ratio:.4} of the B-spline's reprojection in {} steps", network.iterations);
-    assert!(ratio < 1.1, "{ratio}");
+    // That it is within 3 % of what the second-order solver finds is what `converged` means.
+    assert_eq!(network.status, Status::Converged, "{}", network.reason);
+    assert!(ratio < 1.05, "{ratio}");
+    assert_eq!(network.cost_history.len(), network.iterations);
 }
 
 #[test]
@@ -138,6 +141,46 @@ fn batches_of_frames_lead_there_too() {
     assert!(ratio < 1.05, "{ratio}");
 }
 
+/// Frames that are seconds apart: an encoding as fine as that of a film would let every frame go its own way.
+#[test]
+fn slow_cameras_are_no_obstacle() {
+    let skeleton = default_skeleton().unwrap();
+    let groups = default_scale_groups(&skeleton).unwrap();
+    let options = SyntheticOptions { frames: 40, cameras: 4, rate_hz: 2.0, ..Default::default() };
+    let made = generate(&skeleton, &groups, &options).unwrap();
+    let bspline = fit(&made, &FitOptions::default());
+    let network = fit(&made, &mlp(NetworkOptions::default()));
+    let ratio = median(&network) / median(&bspline);
+    eprintln!("2 Hz: {ratio:.4} of the B-spline's reprojection in {} steps", network.iterations);
+    assert_eq!(network.status, Status::Converged, "{}", network.reason);
+    assert!(ratio < 1.05, "{ratio}");
+}
+
+/// `converged` is more than rates that have faded, and what is no better than the first guess is not usable.
+#[test]
+fn a_descent_that_does_not_arrive_says_so() {
+    let made = walk(12);
+    let ended = |options: NetworkOptions| {
+        let fit = fit(&made, &mlp(options));
+        (fit.status, fit.reason, fit.advice.unwrap_or_default())
+    };
+    let mut slow = NetworkOptions::default();
+    slow.rates.network = 1e-6;
+    let (status, reason, advice) = ended(slow);
+    assert_eq!(status, Status::Failed, "{reason}");
+    assert!(reason.contains("no better than its first guess") && reason.contains("second-order solver"), "{reason}");
+    assert!(advice.contains("--learning-rate"), "{advice}");
+    let (status, reason, advice) = ended(short(1));
+    assert_eq!(status, Status::Failed, "{reason}");
+    assert!(reason.contains("last step") && advice.contains("--resume"), "{reason}: {advice}");
+    // Its networks hardly learn before all else has faded.
+    let mut coarse = NetworkOptions { max_steps: 700, ..NetworkOptions::default() };
+    coarse.rates.network = 3e-4;
+    let (status, reason, _) = ended(coarse);
+    assert_eq!(status, Status::Usable, "{reason}");
+    assert!(reason.contains("last step") && reason.contains("second-order solver"), "{reason}");
+}
+
 /// Interrupted in the middle of a round and at the end of one, gone on from the checkpoint: the bits of a fit that was left alone. At one thread as at two.
 #[test]
 fn an_interrupted_fit_ends_in_the_same_bits() {
@@ -146,9 +189,10 @@ fn an_interrupted_fit_ends_in_the_same_bits() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| fit(&made, &options))
     };
-    let whole = run(2, mlp(short(90)));
-    assert_eq!(bits(&run(1, mlp(short(90)))), bits(&whole), "one thread");
-    for stop_at in [33u64, 40] {
+    let by = |optimizer| NetworkOptions { optimizer, ..short(90) };
+    for (optimizer, stop_at) in [(Optimizer::Adam, 33u64), (Optimizer::Adam, 40), (Optimizer::Lbfgs, 33)] {
+        let whole = run(2, mlp(by(optimizer)));
+        assert_eq!(bits(&run(1, mlp(by(optimizer)))), bits(&whole), "one thread");
         let kept = Arc::new(Mutex::new(Vec::new()));
         let (keep, flag, seen) = (kept.clone(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let raised = flag.clone();
@@ -163,17 +207,19 @@ fn an_interrupted_fit_ends_in_the_same_bits() {
                         raised.store(true, Ordering::Relaxed);
                     }
                 })),
-                ..mlp(short(90))
+                ..mlp(by(optimizer))
             },
         );
-        assert_eq!(first.status, Status::Usable, "{}", first.reason);
-        assert!(first.iterations < 90, "{}", first.iterations);
+        assert!(first.reason.contains("stopped on request"), "{}", first.reason);
+        assert!(first.advice.as_ref().is_some_and(|a| a.contains("--resume")), "{:?}", first.advice);
+        assert!(first.iterations > 0 && first.iterations < 90, "{}", first.iterations);
         let resume = Some(Arc::new(kept.lock().unwrap().clone()));
-        let second = run(2, FitOptions { resume: resume.clone(), ..mlp(short(90)) });
+        let second = run(2, FitOptions { resume: resume.clone(), ..mlp(by(optimizer)) });
         assert_eq!(second.iterations, 90, "of the whole descent");
         assert_eq!(bits(&second), bits(&whole), "stopped after {}", first.iterations);
+        assert_eq!(second.cost_history, whole.cost_history);
         // Another fit's checkpoint is none.
-        let other = NetworkOptions { seed: 9, ..short(90) };
+        let other = NetworkOptions { seed: 9, ..by(optimizer) };
         let error = fit_session(&made.session, &FitOptions { resume, ..mlp(other) }).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("other options"), "{error}");
     }
@@ -221,11 +267,11 @@ fn bits(fit: &SessionFit) -> Vec<u64> {
 #[test]
 fn a_rate_that_is_far_too_high_is_survived() {
     let made = walk(12);
-    let mut options = short(300);
+    let mut options = NetworkOptions { max_steps: 600, ..NetworkOptions::default() };
     options.rates.network = 0.9;
     options.rates.cameras = (0.9, 0);
     options.adam.longest = None;
-    options.adam.runaway = 1e4;
+    options.runaway = 0.1;
     let fit = fit_session(&made.session, &mlp(options)).unwrap();
     assert!(fit.trials[0].q.iter().flatten().all(|q| q.is_finite()));
     assert!(fit.warnings.iter().any(|w| w.contains("ran away")), "{:?}", fit.warnings);
@@ -280,18 +326,20 @@ fn the_command_fits_networks() {
     let (code, error) = with(&["--trajectory", "mlp", "--resume"]);
     assert!(code == Some(2) && error.contains("nothing to go on from"), "{error}");
     let (code, error) = with(&["--trajectory", "mlp", "--network", "16", "--steps", "50"]);
-    assert_eq!(code, Some(0), "{error}");
+    assert_eq!(code, Some(1), "fifty steps from a random start are no fit: {error}");
+    let reason = std::fs::read_to_string(Path::new(&out).join("outcome.json")).unwrap();
+    assert!(reason.contains("no better than its first guess"), "{reason}");
     let written = |name: &str| PathBuf::from(&out).join(name).is_file();
     let stem = std::fs::read_dir(&out).unwrap().filter_map(|e| e.unwrap().file_name().into_string().ok());
     let networks: Vec<String> = stem.filter(|n| n.ends_with(".safetensors")).collect();
     assert_eq!(networks.len(), 2, "a network and the checkpoint: {networks:?}");
     assert!(written("report.html") && written("model.osim") && written("checkpoint.safetensors"));
-    let (code, error) = with(&["--trajectory", "mlp", "--network", "16", "--steps", "80", "--resume"]);
+    let (code, error) = with(&["--trajectory", "mlp", "--network", "16", "--steps", "1500", "--resume"]);
     assert_eq!(code, Some(0), "{error}");
     let outcome: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(Path::new(&out).join("outcome.json")).unwrap()).unwrap();
-    assert_eq!(outcome["iterations"], 80);
-    let (code, error) = with(&["--trajectory", "mlp", "--network", "17", "--steps", "80", "--resume"]);
+    assert_eq!(outcome["iterations"], 1500);
+    let (code, error) = with(&["--trajectory", "mlp", "--network", "17", "--steps", "1600", "--resume"]);
     assert!(code == Some(2) && error.contains("other options"), "{error}");
     // Over the networks it begins at it would write its own.
     let (code, error) = with(&["--trajectory", "mlp", "--warm-start", &out]);
@@ -301,11 +349,11 @@ fn the_command_fits_networks() {
         let fixed = ["fit", &session, "--out", &after, "--trajectory", "mlp", "--warm-start", &out];
         command(&fixed.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
     };
-    let (code, error) = from_there(&["--steps", "20"]);
+    let (code, error) = from_there(&["--steps", "300"]);
     assert_eq!(code, Some(0), "{error}");
     let manifest = std::fs::read_to_string(Path::new(&after).join("manifest.json")).unwrap();
     assert_eq!(manifest.matches(".safetensors").count(), 2, "the network it began at and its own: {manifest}");
-    let (code, error) = from_there(&["--steps", "40", "--resume"]);
+    let (code, error) = from_there(&["--steps", "400", "--resume"]);
     assert_eq!(code, Some(0), "{error}");
     let (code, error) = from_there(&["--network", "16"]);
     assert!(code == Some(2) && error.contains("--network"), "{error}");

@@ -26,7 +26,7 @@ pub(super) struct NetworkArguments {
     /// Of the network's random start [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Begin at the B-spline's fit (`bspline`) instead of at random, or at the networks in the output FOLDER of an earlier fit
+    /// Begin at the B-spline's fit (`bspline`) instead of at random, or at the networks in the output FOLDER of an earlier fit (sizes, offsets and cameras begin anew)
     #[arg(long, value_name = "bspline|FOLDER")]
     warm_start: Option<PathBuf>,
     /// Go on from the checkpoint that an interrupted fit left in the output folder
@@ -220,6 +220,11 @@ fn architecture(text: &str) -> Result<Architecture> {
     let layers = layers.map_err(|_| {
         Error::input("--network", format_args!("`{text}` is no size"), "give small, medium, large, or sizes as 64,64")
     })?;
+    // The sizes of a named one are that one, encoding and all.
+    let same = |a: &Architecture| a.layers == layers;
+    if let Some(named) = [Architecture::small(), Architecture::medium(), Architecture::large()].into_iter().find(same) {
+        return Ok(named);
+    }
     let architecture = Architecture { concatenated: layers.len().min(3), layers, ..Architecture::small() };
     architecture.check(1.0)?;
     Ok(architecture)
@@ -263,5 +268,6 @@ mod tests {
         assert_eq!((options.architecture.layers, options.seed, options.max_steps), (vec![16, 8], 3, 50));
         assert_eq!(options.mini_batch.map(|m| (m.frames, m.seed)), Some((40, 3)));
         assert_eq!(line("--paper --steps 60").unwrap().max_steps, 60);
+        assert_eq!(line("--network 128,256,512,1024").unwrap().architecture, Architecture::medium());
     }
 }

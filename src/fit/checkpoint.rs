@@ -4,7 +4,7 @@ use super::options::NetworkOptions;
 use super::{FitOptions, TrajectoryKind};
 use crate::error::{Error, Result};
 use crate::solve::Problem;
-use crate::solve::first_order::AdamState;
+use crate::solve::first_order::{AdamState, Memory};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,18 +14,23 @@ use std::collections::HashMap;
 /// Key of the metadata.
 const KEY: &str = "kinefit-checkpoint";
 
+/// Name of the tensor with L-BFGS's memory.
+const QUASI_NEWTON: &str = "quasi_newton";
+
 /// Where a descent stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Checkpoint {
     /// Networks, then what trials share.
     pub parameters: Vec<f32>,
-    /// Adam's memory.
-    pub state: Option<AdamState>,
+    /// The solver's memory.
+    pub state: Option<Memory>,
     /// Noise levels and smoothness, as estimated last.
     pub sigma: Vec<f64>,
     pub smoothness: Vec<f64>,
     /// For how many frames errors last, and over how many a trajectory averages.
     pub lasting: [f64; 2],
+    /// The objective after each step.
+    pub history: Vec<f64>,
     pub progress: Progress,
 }
 
@@ -116,7 +121,13 @@ impl Course {
         if self.body != begun.body {
             all.push("another model, marker set or scale groups (--model, --marker-set, --scale-groups)".into());
         }
-        for (option, path) in OPTIONS {
+        let published = |course: &Self| at(&course.options, PAPER.1) == "published";
+        if published(self) != published(begun) {
+            let said = |is: bool| if is { "given" } else { "not given" };
+            all.push(format!("{} ({} then, {} now)", PAPER.0, said(published(begun)), said(published(self))));
+        }
+        // What the published conditions are, option by option, says no more.
+        for (option, path) in OPTIONS.into_iter().filter(|_| published(self) == published(begun)) {
             let (then, now) = (at(&begun.options, path), at(&self.options, path));
             if then != now {
                 all.push(format!("{option} ({} then, {} now)", said(then), said(now)));
@@ -143,7 +154,7 @@ fn course_options(all: &FitOptions, network: &NetworkOptions) -> Value {
 }
 
 /// The command's options, and where each is among those of the library.
-const OPTIONS: [(&str, &[&str]); 8] = [
+const OPTIONS: [(&str, &[&str]); 7] = [
     ("--refine-cameras", &["refine_cameras"]),
     ("--network", &["trajectory", "mlp", "architecture", "layers"]),
     ("--optimizer", &["trajectory", "mlp", "optimizer"]),
@@ -151,8 +162,10 @@ const OPTIONS: [(&str, &[&str]); 8] = [
     ("--warm-start", &["trajectory", "mlp", "start"]),
     ("--batch", &["trajectory", "mlp", "mini_batch", "frames"]),
     ("--learning-rate", &["trajectory", "mlp", "rates", "network"]),
-    ("--paper", &["trajectory", "mlp", "objective"]),
 ];
+
+/// The option that stands for many.
+const PAPER: (&str, &[&str]) = ("--paper", &["trajectory", "mlp", "objective"]);
 
 fn at<'a>(options: &'a Value, path: &[&str]) -> &'a Value {
     path.iter().fold(options, |value, key| value.get(key).unwrap_or(&Value::Null))
@@ -174,11 +187,15 @@ impl Checkpoint {
     pub fn to_bytes(&self, course: &Course) -> Result<Vec<u8>> {
         let refused =
             |e: &dyn std::fmt::Display| Error::input("the checkpoint", e, "report this: it is a mistake of kinefit's");
+        let adam = match &self.state {
+            Some(Memory::Adam(state)) => Some(state),
+            _ => None,
+        };
         let about = About {
             course: course.clone(),
             progress: self.progress,
-            state: self.state.clone(),
-            best: self.state.as_ref().and_then(|s| s.best.as_ref()).map(|b| b.0),
+            state: adam.cloned(),
+            best: adam.and_then(|s| s.best.as_ref()).map(|b| b.0),
         };
         let about = serde_json::to_string(&about).map_err(|e| refused(&e))?;
         let single = |v: &[f32]| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
@@ -188,8 +205,12 @@ impl Checkpoint {
             ("sigma", Dtype::F64, self.sigma.len(), double(&self.sigma)),
             ("smoothness", Dtype::F64, self.smoothness.len(), double(&self.smoothness)),
             ("lasting", Dtype::F64, 2, double(&self.lasting)),
+            ("history", Dtype::F64, self.history.len(), double(&self.history)),
         ];
-        if let Some(state) = &self.state {
+        if let Some(Memory::QuasiNewton(memory)) = &self.state {
+            all.push((QUASI_NEWTON, Dtype::U8, memory.len(), memory.clone()));
+        }
+        if let Some(state) = adam {
             let [m, v] = &state.moments;
             all.push(("first_moment", Dtype::F32, m.len(), single(m)));
             all.push(("second_moment", Dtype::F32, v.len(), single(v)));
@@ -239,10 +260,13 @@ impl Checkpoint {
             let data = read(name, Dtype::F32, Some(parameters))?;
             Ok(data.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect::<Vec<f32>>())
         };
-        let double = |name: &str, n: Option<usize>| {
+        let any = |name: &str, n: Option<usize>| {
             let data = read(name, Dtype::F64, n)?;
             let number = |c: &[u8]| c.try_into().map(f64::from_le_bytes).unwrap_or(f64::NAN);
-            let numbers = data.chunks_exact(8).map(number).collect::<Vec<f64>>();
+            Ok(data.chunks_exact(8).map(number).collect::<Vec<f64>>())
+        };
+        let double = |name: &str, n: Option<usize>| {
+            let numbers = any(name, n)?;
             match numbers.iter().find(|x| !(x.is_finite() && **x >= 0.0)) {
                 Some(x) => Err(refuse(format!("`{name}` holds {x} in a place for numbers that are not negative"))),
                 None => Ok(numbers),
@@ -253,12 +277,20 @@ impl Checkpoint {
             state.moments = [single("first_moment")?, single("second_moment")?];
             state.best = about.best.map(|cost| single("best").map(|b| (cost, b))).transpose()?;
         }
+        let state = match state {
+            Some(state) => Some(Memory::Adam(state)),
+            None if tensors.tensor(QUASI_NEWTON).is_ok() => {
+                Some(Memory::QuasiNewton(read(QUASI_NEWTON, Dtype::U8, None)?.to_vec()))
+            }
+            None => None,
+        };
         Ok(Self {
             parameters: single("parameters")?,
             state,
             sigma: double("sigma", None)?,
             smoothness: double("smoothness", None)?,
             lasting: double("lasting", Some(2))?.try_into().unwrap_or([1.0; 2]),
+            history: any("history", None)?,
             progress: about.progress,
         })
     }
@@ -282,10 +314,11 @@ mod tests {
         state.best = Some((-12.345_678_901_234_567, vec![9.0, 8.0, f32::MIN_POSITIVE]));
         Checkpoint {
             parameters: vec![0.1, 0.2, -0.3],
-            state: Some(state),
+            state: Some(Memory::Adam(state)),
             sigma: vec![1.0 / 3.0, 2.0],
             smoothness: vec![1e9],
             lasting: [4.0 / 3.0, 5.0],
+            history: vec![3.0, -1.0 / 3.0],
             progress: Progress { taken: 17, left: 3, smoothed: 2, settled: true, mended: 1 },
         }
     }
@@ -295,6 +328,11 @@ mod tests {
         let course = course("f", &NetworkOptions::default());
         let bytes = checkpoint().to_bytes(&course).unwrap();
         assert_eq!(Checkpoint::from_bytes(&bytes, &course, 3).unwrap(), checkpoint());
+        for state in [Some(Memory::QuasiNewton(vec![3, 1, 4])), None] {
+            let other = Checkpoint { state, ..checkpoint() };
+            let bytes = other.to_bytes(&course).unwrap();
+            assert_eq!(Checkpoint::from_bytes(&bytes, &course, 3).unwrap(), other);
+        }
     }
 
     #[test]

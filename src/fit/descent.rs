@@ -9,15 +9,17 @@ use super::checkpoint::{Checkpoint, Course, Progress};
 use super::options::{NetworkOptions, NetworkStart, SavedNetwork};
 use super::run::Run;
 use super::stages::{free_everything, relative_change};
+use super::verdict::Shortfall;
 use super::{FitOptions, Objective, Optimizer, Stage};
 use crate::error::{Error, Result};
 use crate::math::basis::Knots;
 use crate::math::robust::RobustLoss;
+use crate::quality::COUNTED_CONFIDENCE;
 use crate::residual::extrinsics::ExtrinsicsPrior;
 use crate::residual::gauge::GaugePrior;
 use crate::session::Unusable;
 use crate::solve::first_order::{
-    AdamOptions, AdamState, Descended, Group, Lesson, Networks, Schedule, Terms, adam, quasi_newton, shared_vector,
+    AdamOptions, Descended, Group, Lesson, Memory, Networks, Schedule, Terms, adam, quasi_newton, shared_vector,
 };
 use crate::solve::{
     EvidenceOptions, Free, Parameters, Problem, TrialProblem, observed, update_noise, update_smoothness,
@@ -53,15 +55,25 @@ pub(super) fn too_short(frames: usize) -> Option<Unusable> {
     })
 }
 
-/// Fits networks that begin where the options say; after the B-spline's fit, `start` is that. `trials` are the trials' names, none of them [`too_short`]. Returns the parameters with the B-splines nearest to them, the networks, and whether the
-/// descent ended because nothing was left to gain.
+/// What came of a descent.
+pub(super) struct Descent {
+    /// With the B-splines nearest to the networks.
+    pub parameters: Parameters,
+    pub networks: Vec<Mlp>,
+    /// Whether it ended because nothing was left to gain.
+    pub converged: bool,
+    /// Otherwise, why it is not at its end.
+    pub shortfall: Option<Shortfall>,
+}
+
+/// Fits networks that begin where the options say; after the B-spline's fit, `start` is that. `trials` are the trials' names, none of them [`too_short`].
 pub(super) fn descend(
     run: &mut Run,
     built: &mut Built,
     start: Parameters,
     options: &NetworkOptions,
     trials: &[&str],
-) -> Result<(Parameters, Vec<Mlp>, bool)> {
+) -> Result<Descent> {
     let evidence = evidence(run.options);
     let problem = &mut built.problem;
     let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
@@ -105,8 +117,8 @@ pub(super) fn descend(
             }
             let settled = published || after_bspline;
             let progress = Progress { left: options.round, settled, ..Progress::default() };
-            let (sigma, smoothness) = (Vec::new(), Vec::new());
-            Checkpoint { parameters: at, state: None, sigma, smoothness, lasting: [1.0; 2], progress }
+            let [sigma, smoothness, history] = [const { Vec::new() }; 3];
+            Checkpoint { parameters: at, state: None, sigma, smoothness, lasting: [1.0; 2], history, progress }
         }
     };
 
@@ -116,16 +128,18 @@ pub(super) fn descend(
         let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
         let history = Arc::new(Mutex::new(Vec::new()));
         let at = std::mem::take(&mut here.parameters);
-        let done = one_run(run, &networks, at, options, here.state.take(), (here.progress.taken, steps), &history);
+        let done =
+            one_run(run, problem, &networks, at, options, here.state.take(), (here.progress.taken, steps), &history);
         (here.parameters, here.state) = (done.last, done.state);
         here.progress.taken += done.steps;
         here.progress.left = here.progress.left.saturating_sub(done.steps);
         run.iterations += done.steps;
         run.interrupted |= done.interrupted;
-        run.history.extend(history.lock().map(|h| h.clone()).unwrap_or_default());
+        here.history.extend(history.lock().map(|h| h.clone()).unwrap_or_default());
         converged = done.converged;
+        let given_up = matches!(&here.state, Some(Memory::Adam(state)) if state.given_up());
         // One that was stopped at the end of a round has no steps left in it.
-        let stuck = (steps > 0 && done.steps == 0) || here.state.as_ref().is_some_and(AdamState::given_up);
+        let stuck = given_up || (steps > 0 && done.steps == 0 && !done.converged);
         if (here.progress.left == 0 || converged) && !run.interrupted {
             here.progress.left = options.round.max(1);
             if !here.progress.settled {
@@ -149,8 +163,9 @@ pub(super) fn descend(
                     }
                 }
                 // The objective is another one than that the end was found for.
-                if let Some(state) = &mut here.state {
-                    state.forget();
+                match &mut here.state {
+                    Some(Memory::Adam(state)) => state.forget(),
+                    memory => *memory = None,
                 }
                 converged = false;
             }
@@ -179,11 +194,25 @@ pub(super) fn descend(
             break;
         }
     }
-    let runaways = here.state.as_ref().map_or(0, |state| state.runaways);
+    run.history.append(&mut here.history);
+    let here_taken = here.progress.taken;
+    let runaways = match &here.state {
+        Some(Memory::Adam(state)) => state.runaways,
+        _ => 0,
+    };
     // The best by the objective as it is now, which is the same for one that resumes with no steps left.
     let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
-    let best =
-        one_run(run, &networks, here.parameters, options, here.state, (here.progress.taken, 0), &Arc::default()).best;
+    let best = one_run(
+        run,
+        problem,
+        &networks,
+        here.parameters,
+        options,
+        here.state,
+        (here.progress.taken, 0),
+        &Arc::default(),
+    )
+    .best;
     let parameters = projected(problem, &mlps, &best, &knots)?;
     let networks = Networks::new(problem, &mlps, options.terms, None);
     let ranges: Vec<_> = (0..mlps.len()).map(|i| networks.network(i)).collect();
@@ -192,7 +221,7 @@ pub(super) fn descend(
     }
     if runaways > 0 {
         built.warnings.push(format!(
-            "The descent ran away ({}): it went back to the best so far and on at half the rate. Try a lower learning rate.",
+            "The descent ran away ({}): it went back to the best so far and on at half the rate.",
             if runaways == 1 { "once".into() } else { format!("{runaways} times") }
         ));
     }
@@ -200,7 +229,78 @@ pub(super) fn descend(
         true => "Poses are those of the B-spline nearest to the network, which itself is in its file; without priors there are no standard deviations.".into(),
         false => "Poses and standard deviations are those of the B-spline nearest to the network, whose own normal matrix is singular; the network itself is in its file.".into(),
     });
-    Ok((parameters, mlps, converged))
+    let end = match converged {
+        true => End::Rest,
+        false if here_taken < options.max_steps => End::RanAway,
+        false => End::LastStep,
+    };
+    let shortfall = match published || run.interrupted {
+        true => None,
+        false => shortfall(run, problem, &parameters, options, end),
+    };
+    converged &= shortfall.is_none();
+    Ok(Descent { parameters, networks: mlps, converged, shortfall })
+}
+
+/// A descent has come to its end where the second-order solver, from there, lowers the mean error by less than this share.
+const LEFT: f64 = 0.03;
+
+/// How a descent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Rates have faded, or no step lowers the objective.
+    Rest,
+    LastStep,
+    RanAway,
+}
+
+/// What there was left to gain where a descent ended: rates that have faded, and steps that are used up, say little of that.
+fn shortfall(
+    run: &mut Run,
+    problem: &Problem,
+    parameters: &Parameters,
+    options: &NetworkOptions,
+    end: End,
+) -> Option<Shortfall> {
+    // A thousandth of a nat for each detection: a thirtieth of what `LEFT` is worth.
+    let little = 1e-3 * detections(problem) as f64;
+    let further = run.aside(|run| run.solve(problem, parameters.clone(), 8, little, 1e-3).parameters);
+    let (here, there) = (mean_px(problem, parameters), mean_px(problem, &further));
+    if end == End::Rest && here <= (1.0 + LEFT) * there {
+        return None;
+    }
+    let (how, advice) = match end {
+        End::Rest => (
+            "came to rest before there was nothing left to gain",
+            match (options.mini_batch, options.optimizer) {
+                (Some(_), _) => "leave out --batch or give more frames, or fit with --trajectory bspline",
+                (None, Optimizer::Adam) => {
+                    "leave out --learning-rate, try another --seed or size of --network, or fit with --trajectory bspline"
+                }
+                (None, Optimizer::Lbfgs) => "leave out --optimizer lbfgs, or fit with --trajectory bspline",
+            },
+        ),
+        End::LastStep => (
+            "was at its last step before there was nothing left to gain",
+            "go on with --resume and more --steps, or fit with --trajectory bspline",
+        ),
+        End::RanAway => ("ran away at any rate", "give a lower --learning-rate, or fit with --trajectory bspline"),
+    };
+    let reason = format!(
+        "the descent {how}: from there the second-order solver takes the mean error from {here:.1} to {there:.1} px"
+    );
+    Some(Shortfall { reason, advice: advice.into() })
+}
+
+fn detections(problem: &Problem) -> usize {
+    problem.trials.iter().map(|t| t.sightings.count()).sum()
+}
+
+/// Mean reprojection error, counted as reports do.
+fn mean_px(problem: &Problem, parameters: &Parameters) -> f64 {
+    let residuals = problem.pixel_residuals(parameters);
+    let counted = || residuals.iter().flatten().filter(|r| r.weight >= COUNTED_CONFIDENCE);
+    counted().map(|r| r.error_px.norm()).sum::<f64>() / counted().count().max(1) as f64
 }
 
 /// Numbers of four bytes that a descent by Adam holds for each parameter, its checkpoint being written (measured: 69 bytes at 15 million, 67 at 68 million).
@@ -216,6 +316,12 @@ fn spoken_of(warnings: &mut Vec<String>, problem: &Problem, mlps: &[Mlp], option
         warnings.push(format!(
             "A batch of {} frames is no part of the {frames} that there are: every step takes all of them.",
             batch.frames
+        ));
+    }
+    if options.objective == Objective::Published && options.max_steps < options.expected_steps {
+        warnings.push(format!(
+            "The published rates fall over {} steps; after {} they are still high.",
+            options.expected_steps, options.max_steps
         ));
     }
     let parameters: usize = mlps.iter().map(|m| m.parameters().len()).sum();
@@ -289,7 +395,6 @@ fn taught(problem: &Problem, mlps: &[Mlp], wanted: &[Vec<Pose>], at: Vec<f32>) -
     let groups = vec![Group { range: 0..networks.shared().start, rate: LESSON_RATE, decay: 0.0, from_step: 0 }];
     let options = AdamOptions {
         schedule: Schedule { half_life: LESSON_STEPS as f64 / 8.0, ..AdamOptions::default().schedule },
-        runaway: f64::INFINITY,
         ..AdamOptions::default()
     };
     adam(&lesson, at, groups, &options, None, LESSON_STEPS, (None, None)).best
@@ -321,12 +426,29 @@ fn evidence(options: &FitOptions) -> EvidenceOptions {
     }
 }
 
+/// Adam's options for a problem. With mini-batches, gradients are noisy in proportion to the root of how many of them make the whole: rates stay high for as many times as long, and what
+/// costs differ by from one batch to the next is no plateau.
+fn adam_options(problem: &Problem, options: &NetworkOptions) -> AdamOptions {
+    let mut adam = options.adam.clone();
+    adam.runaway = options.runaway * detections(problem) as f64;
+    let frames: usize = problem.trials.iter().map(|t| t.times.len()).sum();
+    if let Some(batch) = options.mini_batch.filter(|batch| batch.frames < frames) {
+        let longer = (frames as f64 / batch.frames as f64).sqrt();
+        let schedule = &mut adam.schedule;
+        schedule.half_life *= longer;
+        schedule.window = (schedule.window as f64 * longer).ceil() as u64;
+        schedule.doubt = 1.0;
+    }
+    adam
+}
+
 fn one_run(
     run: &Run,
+    problem: &Problem,
     networks: &Networks,
     at: Vec<f32>,
     options: &NetworkOptions,
-    state: Option<AdamState>,
+    state: Option<Memory>,
     (taken, steps): (u64, u64),
     history: &Arc<Mutex<Vec<f64>>>,
 ) -> Descended {
@@ -342,9 +464,16 @@ fn one_run(
             p(Stage::Cameras, 0.1 + 0.75 * ((taken + step) as f64 / longest).min(1.0), cost);
         }
     };
-    match options.optimizer {
-        Optimizer::Adam => adam(networks, at, groups, &options.adam, state, steps, (Some(Arc::new(progress)), stop)),
-        Optimizer::Lbfgs => quasi_newton(networks, at, &groups, steps, stop),
+    let watched = (Some(Arc::new(progress) as _), stop);
+    match (options.optimizer, state) {
+        (Optimizer::Adam, Some(Memory::Adam(state))) => {
+            adam(networks, at, groups, &adam_options(problem, options), Some(state), steps, watched)
+        }
+        (Optimizer::Adam, _) => adam(networks, at, groups, &adam_options(problem, options), None, steps, watched),
+        (Optimizer::Lbfgs, Some(Memory::QuasiNewton(memory))) => {
+            quasi_newton(networks, at, &groups, Some(memory), steps, watched)
+        }
+        (Optimizer::Lbfgs, _) => quasi_newton(networks, at, &groups, None, steps, watched),
     }
 }
 
@@ -356,7 +485,11 @@ fn random_networks(problem: &Problem, start: &Parameters, options: &NetworkOptio
         let duration = times[times.len() - 1] + times[1];
         let usual = mean_pose(problem, trajectory, times);
         let seed = options.seed.wrapping_add(i as u64);
-        let architecture = options.architecture.clone();
+        let mut architecture = options.architecture.clone();
+        if options.objective == Objective::Posterior {
+            // What is quicker than half the rate, frames do not tell.
+            architecture.highest_hz = architecture.highest_hz.min(0.5 / times[1]);
+        }
         Mlp::random(architecture, &problem.mechanism, problem.layout.clone(), &usual, soft, duration, seed)
     };
     start.trajectories.iter().enumerate().map(of_trial).collect()

@@ -147,6 +147,8 @@ pub struct NetworkOptions {
     pub optimizer: Optimizer,
     /// Adam's.
     pub adam: AdamOptions,
+    /// Costs that are on average this much above the best run away: nats per detection.
+    pub runaway: f64,
     /// Rates of each kind of parameter.
     pub rates: Rates,
     /// What is minimised.
@@ -179,6 +181,7 @@ impl Default for NetworkOptions {
                 offsets: (5e-4, 300),
                 cameras: (5e-4, 300),
             },
+            runaway: 1.0,
             objective: Objective::Posterior,
             terms: Terms::default(),
             mini_batch: None,
@@ -203,8 +206,7 @@ impl NetworkOptions {
             adam: AdamOptions {
                 beta: [0.8, 0.999],
                 longest: Some(0.1),
-                schedule: Schedule { warm_up: 0, half_life, window: u64::MAX, plateau: 0.0, faded: 0.0 },
-                runaway: f64::INFINITY,
+                schedule: Schedule { warm_up: 0, half_life, window: u64::MAX, plateau: 0.0, doubt: 0.0, faded: 0.0 },
                 ..AdamOptions::default()
             },
             rates: Rates {
@@ -214,6 +216,7 @@ impl NetworkOptions {
                 offsets: (RATE, 0),
                 cameras: (RATE, STEPS / 10),
             },
+            runaway: f64::INFINITY,
             objective: Objective::Published,
             terms: Terms { smoothness: false, poses: false },
             expected_steps: STEPS,

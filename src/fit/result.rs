@@ -4,7 +4,7 @@ use super::adrift::adrift;
 use super::build::Built;
 use super::lost::{Lost, lost};
 use super::outcome::{seeing, undecided};
-use super::verdict::{Verdict, verdict};
+use super::verdict::{Shortfall, Verdict, verdict};
 use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFit};
 use crate::camera::Camera;
 use crate::kinematics::{Frame, forward};
@@ -33,7 +33,11 @@ pub(super) struct Finished {
     /// Figures of each trial where the fit began.
     pub before: Vec<Reprojection>,
     pub converged: bool,
+    /// Why it is not at its end, where that is known.
+    pub shortfall: Option<Shortfall>,
     pub interrupted: bool,
+    /// Whether there is a checkpoint to go on from.
+    pub resumable: bool,
     /// The last stage that was begun.
     pub stage: String,
     pub iterations: usize,
@@ -48,7 +52,8 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
     let height_m = default_height(&skeleton, &scales);
     warnings.extend(seen_in_part(session, &problem));
     let residuals = problem.pixel_residuals(parameters);
-    let Verdict { status, reason, stage, advice } = verdict(&done, &problem, height_m, &session.keypoints);
+    let mut figures: Vec<Reprojection> = residuals.iter().map(|r| trial_figures(session, r)).collect();
+    let Verdict { status, reason, stage, advice } = verdict(&done, &problem, &figures, height_m, &session.keypoints);
     let trials: Vec<TrialFit> = session
         .trials
         .iter()
@@ -68,7 +73,7 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
                 q_sd: kinematics.q_sd,
                 markers: kinematics.markers,
                 body_origins: kinematics.origins,
-                reprojection: trial_figures(session, &residuals[i]),
+                reprojection: std::mem::take(&mut figures[i]),
                 reprojection_before: done.before[i].clone(),
                 noise_px: noise(&problem, &residuals[i]),
                 network: None,

@@ -76,4 +76,13 @@ impl<'a> Run<'a> {
         self.interrupted |= outcome.interrupted;
         outcome
     }
+
+    /// Something that is no part of the fit that is reported.
+    pub fn aside<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let (iterations, history) = (self.iterations, self.history.len());
+        let result = work(self);
+        self.iterations = iterations;
+        self.history.truncate(history);
+        result
+    }
 }

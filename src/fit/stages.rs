@@ -163,8 +163,11 @@ fn attempt(
     let solving = Instant::now();
     #[allow(unused_mut)] // There are some only with the feature that fits them.
     let mut networks: Vec<Vec<u8>> = Vec::new();
-    let (parameters, converged) = match &options.trajectory {
-        TrajectoryKind::BSpline => stages(&mut run, &mut built, start)?,
+    let (parameters, converged, shortfall) = match &options.trajectory {
+        TrajectoryKind::BSpline => {
+            let (parameters, converged) = stages(&mut run, &mut built, start)?;
+            (parameters, converged, None)
+        }
         #[cfg(feature = "learn")]
         TrajectoryKind::Mlp(network) => {
             let start = match network.start {
@@ -172,11 +175,11 @@ fn attempt(
                 _ => start,
             };
             let names: Vec<&str> = session.trials.iter().map(|t| t.name.as_str()).collect();
-            let (parameters, mlps, converged) = super::descent::descend(&mut run, &mut built, start, network, &names)?;
-            for mlp in &mlps {
+            let done = super::descent::descend(&mut run, &mut built, start, network, &names)?;
+            for mlp in &done.networks {
                 networks.push(mlp.to_safetensors(&built.problem.mechanism)?);
             }
-            (parameters, converged)
+            (done.parameters, done.converged, done.shortfall)
         }
     };
     let solved = solving.elapsed().as_secs_f64();
@@ -216,7 +219,9 @@ fn attempt(
             uncertainty,
             before,
             converged,
+            shortfall,
             interrupted: run.interrupted,
+            resumable: options.checkpoint.is_some() && !matches!(options.trajectory, TrajectoryKind::BSpline),
             stage,
             iterations: run.iterations as usize,
             history: run.history,
@@ -227,7 +232,7 @@ fn attempt(
     fit.timings.solve = solved;
     fit.timings.covariance = covariance.elapsed().as_secs_f64();
     let insane: Vec<Option<Verdict>> = fit.trials.iter().map(|t| insane_trial(&t.reprojection)).collect();
-    // Where all trials are bad, it is what they share that is.
+    // Where all trials are bad, it is what they share that is: the session says so.
     if insane.iter().any(Option::is_some) && insane.iter().any(Option::is_none) && !interrupted {
         return Ok(Attempt::Without(insane));
     }
@@ -331,17 +336,15 @@ fn free_cameras(run: &mut Run, built: &Built, parameters: Parameters) -> Paramet
     let evidence = EvidenceOptions::with_free_cameras();
     let mut problem = built.problem.clone();
     problem.free.cameras.fill(true);
-    let (iterations, history) = (run.iterations, run.history.len());
     let mut parameters = parameters;
     recapture(&problem, &mut parameters);
-    for _ in 0..3 {
-        update_noise(&mut problem, &parameters, &evidence);
-        parameters = run.solve(&problem, parameters, 6, 1.0, 1e-4).parameters;
-    }
-    // Not part of the fit that is reported.
-    run.iterations = iterations;
-    run.history.truncate(history);
-    parameters
+    run.aside(|run| {
+        for _ in 0..3 {
+            update_noise(&mut problem, &parameters, &evidence);
+            parameters = run.solve(&problem, parameters, 6, 1.0, 1e-4).parameters;
+        }
+        parameters
+    })
 }
 
 /// Root mean square of the relative changes.

@@ -51,15 +51,37 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(too_large());
     }
-    Ok(with_plain_comments(decoded(bytes)))
+    Ok(with_plain_comments(declared_utf8(decoded(bytes))))
 }
 
-/// Text in UTF-8, else in Latin-1: in old files names and credits hold such letters. A byte-order mark is dropped.
+/// Text in UTF-8, in UTF-16 where a byte-order mark says so, else in Latin-1: in old files names and credits hold such letters. The mark is dropped.
 pub(crate) fn decoded(bytes: Vec<u8>) -> String {
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        ref b if b.starts_with(&[0xff, 0xfe]) => u16::from_le_bytes,
+        ref b if b.starts_with(&[0xfe, 0xff]) => u16::from_be_bytes,
+        _ => return decoded_bytes(bytes),
+    };
+    let units: Vec<u16> = bytes[2..].as_chunks::<2>().0.iter().map(|&pair| unit(pair)).collect();
+    String::from_utf16_lossy(&units)
+}
+
+fn decoded_bytes(bytes: Vec<u8>) -> String {
     let mut text =
         String::from_utf8(bytes).unwrap_or_else(|e| e.into_bytes().iter().map(|&b| char::from(b)).collect::<String>());
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
+    }
+    text
+}
+
+/// XML that declares another encoding than the one it is in from here on, in which it is written again, declares that.
+fn declared_utf8(mut text: String) -> String {
+    let Some(end) = text.find("?>").filter(|_| text.starts_with("<?xml")) else { return text };
+    let Some(after) = text[..end].find("encoding").map(|at| at + "encoding".len()) else { return text };
+    let Some(open) = text[after..end].find(['"', '\'']).map(|at| after + at + 1) else { return text };
+    let quote = &text[open - 1..open];
+    if let Some(close) = text[open..end].find(quote).map(|at| open + at) {
+        text.replace_range(open..close, "UTF-8");
     }
     text
 }
@@ -87,6 +109,26 @@ fn with_plain_comments(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_other_encodings_are_read_and_said_to_be_utf8() {
+        let text = "<?xml version=\"1.0\" encoding='UTF-16'?><a n=\"Müller 𝛼\"/>";
+        let wanted = text.replace("UTF-16", "UTF-8");
+        for (mark, bytes) in [
+            (vec![0xff, 0xfe], text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
+            (vec![0xfe, 0xff], text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+            (vec![0xef, 0xbb, 0xbf], text.into()),
+        ] {
+            assert_eq!(declared_utf8(decoded([mark, bytes].concat())), wanted);
+        }
+        let latin = b"<?xml encoding=\"ISO-8859-1\"?><a>M\xfcller</a>".to_vec();
+        assert_eq!(declared_utf8(decoded(latin)), "<?xml encoding=\"UTF-8\"?><a>Müller</a>");
+        // Cut in the middle of a letter, or of a declaration: whatever it is, it is text.
+        assert_eq!(decoded(vec![0xff, 0xfe, b'<', 0, b'a']), "<");
+        for odd in ["<?xml encoding", "<?xml encoding=\"?>", "<?xml encoding=?>\"", "<?xml?>", ""] {
+            assert_eq!(declared_utf8(odd.into()), odd);
+        }
+    }
 
     #[test]
     fn lines_in_comments_are_kept_readable() {

@@ -15,5 +15,5 @@ mod tests;
 pub use adamw::{AdamOptions, AdamState, AdamW, Descent, DescentState, Group, Schedule};
 pub use lbfgs::quasi_newton;
 pub use lesson::Lesson;
-pub use networks::{Descended, MiniBatch, Networks, Rates, adam};
+pub use networks::{Descended, Memory, MiniBatch, Networks, Rates, adam};
 pub use objective::{ObjectiveGradient, Terms, Window, in_twists, shared_parameters, shared_vector};

@@ -205,17 +205,26 @@ pub struct Descended {
     pub converged: bool,
     /// Whether the stop flag ended it.
     pub interrupted: bool,
-    /// What the next run goes on from; empty after a quasi-Newton one.
-    pub state: Option<AdamState>,
+    /// What the next run goes on from.
+    pub state: Option<Memory>,
 }
 
-/// Tells of steps, and asks argmin to stop by the flag.
-struct Report {
-    progress: Option<Progress>,
+/// What a descent remembers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Memory {
+    /// Of AdamW.
+    Adam(AdamState),
+    /// Of L-BFGS: argmin's solver and state, as bytes.
+    QuasiNewton(Vec<u8>),
 }
 
-impl Observe<DescentState> for Report {
-    fn observe_iter(&mut self, state: &DescentState, _kv: &KV) -> Result<(), argmin::core::Error> {
+/// Tells of steps.
+pub(super) struct Report {
+    pub progress: Option<Progress>,
+}
+
+impl<S: State<Float = f64>> Observe<S> for Report {
+    fn observe_iter(&mut self, state: &S, _kv: &KV) -> Result<(), argmin::core::Error> {
         if let Some(p) = &self.progress {
             p(state.get_iter() + 1, state.get_cost());
         }
@@ -269,7 +278,7 @@ pub fn adam(
                 steps,
                 converged: reason == Some(TerminationReason::SolverConverged),
                 interrupted: reason == Some(TerminationReason::Interrupt),
-                state: Some(result.solver.into_state()),
+                state: Some(Memory::Adam(result.solver.into_state())),
             }
         }
         // The solver itself has none.
