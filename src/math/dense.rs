@@ -47,6 +47,21 @@ pub fn solve_upper(u: MatRef<'_, f64>, x: MatMut<'_, f64>) {
     release_vector_registers();
 }
 
+/// `Σ a·b` over as many numbers as both have, in four sums side by side: one alone waits for each addition before the next.
+#[inline]
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let n = a.len().min(b.len());
+    let ((a, a_rest), (b, b_rest)) = (a[..n].as_chunks::<4>(), b[..n].as_chunks::<4>());
+    let mut sums = [0.0; 4];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..4 {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    (sums[0] + sums[2]) + (sums[1] + sums[3]) + rest
+}
+
 /// The diagonal of the inverse of a symmetric matrix, column-major; `None` where that is not positive definite.
 pub fn inverse_diagonal(matrix: &[f64], n: usize) -> Option<Vec<f64>> {
     let mut factor = matrix.to_vec();

@@ -4,6 +4,7 @@ use super::linearise::{Workspace, linearise_in};
 use super::problem::{BorderLayout, Information, Parameters, Problem};
 use crate::math::arrow::{NonPositivePivot, Part};
 use crate::math::border::Border;
+use crate::math::dense;
 use crate::trajectory::LocalTrajectory;
 use nalgebra::Matrix3;
 use rayon::prelude::*;
@@ -101,7 +102,7 @@ pub fn uncertainty_in(
                         &mut through,
                         (0..w.count).map(|a| ((w.first + a) * n + j, w.value[a])),
                     );
-                    *v += shared * dot(&through, &through);
+                    *v += shared * dense::dot(&through, &through);
                 }
                 let mut blocks = Vec::with_capacity(layout.rotors.len());
                 for (r, &at) in layout.rotors.iter().enumerate() {
@@ -123,7 +124,7 @@ pub fn uncertainty_in(
                         );
                         row
                     });
-                    m += shared * Matrix3::from_fn(|i, j| dot(&rows[i], &rows[j]));
+                    m += shared * Matrix3::from_fn(|i, j| dense::dot(&rows[i], &rows[j]));
                     for i in 0..3 {
                         variance[at + i] = m[(i, i)];
                     }
@@ -148,8 +149,4 @@ fn combine(border: &Border, out: &mut [f64], terms: impl Iterator<Item = (usize,
             *o += weight * x;
         }
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

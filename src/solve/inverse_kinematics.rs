@@ -10,7 +10,7 @@
 //! in that step, steps are projected onto the bounds. The information about a body's twist is summed over its markers, then over subtrees, as in the fits of whole
 //! trials; no Jacobian is formed. A free body's rotation is a rotation here, without singular poses and without bounds of its own angles.
 
-use super::spatial::SpatialInformation;
+use super::spatial::SpatialInertia;
 use crate::kinematics::{FrameDerivatives, Mechanism};
 use crate::math::{dense, se3::wrench};
 use crate::skeleton::{CoordinateId, MarkerId, Offsets, Rotor, Scales};
@@ -44,7 +44,7 @@ pub struct InverseKinematics<'a> {
 /// Buffers for one frame after another.
 pub struct IkWorkspace {
     kinematics: FrameDerivatives,
-    body_information: Vec<SpatialInformation>,
+    body_inertia: Vec<SpatialInertia>,
     body_gradient: Vec<Vector6<f64>>,
     hessian: Vec<f64>,
     /// Those of the pose itself, while a candidate's are made.
@@ -53,8 +53,9 @@ pub struct IkWorkspace {
     factor: Vec<f64>,
     /// The damping in it.
     damping: f64,
-    /// The factor's inverse, for variances.
+    /// The factor's inverse, for variances, and the diagonal of the matrix's own.
     inverse: Vec<f64>,
+    inverse_diagonal: Vec<f64>,
     gradient: Vec<f64>,
     step: Vec<f64>,
     /// Steps of the degrees of freedom that a bound decides.
@@ -139,14 +140,15 @@ impl<'a> InverseKinematics<'a> {
         let (n, bodies) = (self.layout.dofs(), self.mechanism.skeleton().bodies.len());
         IkWorkspace {
             kinematics: self.mechanism.workspace(),
-            body_information: vec![SpatialInformation::zeros(); bodies],
+            body_inertia: vec![SpatialInertia::zeros(); bodies],
             body_gradient: vec![Vector6::zeros(); bodies],
             hessian: vec![0.0; n * n],
             hessian_here: vec![0.0; n * n],
             gradient_here: vec![0.0; n],
             factor: vec![0.0; n * n],
             damping: f64::INFINITY,
-            inverse: vec![0.0; n * n],
+            inverse: vec![0.0; n * n.next_multiple_of(BLOCK)],
+            inverse_diagonal: vec![0.0; n.next_multiple_of(BLOCK)],
             gradient: vec![0.0; n],
             step: vec![0.0; n],
             fixed: vec![None; n],
@@ -241,15 +243,20 @@ impl<'a> InverseKinematics<'a> {
         let factored = left && work.damping <= OBSERVED && work.fixed.iter().all(Option::is_none)
             || self.factor_for_variances(&unobserved, work);
         // A⁻¹ = L⁻ᵀ·L⁻¹, of which only few entries are wanted.
-        let inverse = &mut work.inverse;
+        let (inverse, diagonal) = (&mut work.inverse, &mut work.inverse_diagonal);
         if factored {
-            invert_lower(&work.factor, n, inverse);
+            invert_lower(&work.factor, n, inverse, diagonal);
         }
+        let width = n.next_multiple_of(BLOCK);
         let entry = |i: usize, j: usize| {
             if !factored || unobserved[i] || unobserved[j] {
                 return if i == j { f64::INFINITY } else { 0.0 };
             }
-            (i.max(j)..n).map(|k| inverse[i * n + k] * inverse[j * n + k]).sum::<f64>() / total
+            let entry = match i == j {
+                true => diagonal[i],
+                false => (i.max(j)..n).map(|k| inverse[k * width + i] * inverse[k * width + j]).sum(),
+            };
+            entry / total
         };
         IkVariances {
             scalars: (0..self.layout.scalars()).map(|j| entry(j, j)).collect(),
@@ -313,7 +320,7 @@ impl<'a> InverseKinematics<'a> {
         );
         work.hessian.fill(0.0);
         work.gradient.fill(0.0);
-        work.body_information.fill(SpatialInformation::zeros());
+        work.body_inertia.fill(SpatialInertia::zeros());
         work.body_gradient.fill(Vector6::zeros());
         let seen = || self.markers.iter().zip(points).filter_map(|(m, x)| x.map(|x| (m.0, m.1, x)));
         let total: f64 = seen().map(|m| m.1).sum();
@@ -323,32 +330,40 @@ impl<'a> InverseKinematics<'a> {
             let p = work.kinematics.frame.markers[marker.index()];
             let (e, w, about) = (p - x, weight / total, p - origin);
             cost += w * e.norm_squared();
-            work.body_information[b] += SpatialInformation::of_point(&about, &Matrix3::from_diagonal_element(w));
+            work.body_inertia[b] += SpatialInertia::of_point(&about, w);
             work.body_gradient[b] += wrench(&about, &(e * w));
         }
         for b in (1..bodies).rev() {
             let parent = skeleton.bodies[b].parent.index();
-            let (information, gradient) = (work.body_information[b], work.body_gradient[b]);
-            work.body_information[parent] += information;
+            let (inertia, gradient) = (work.body_inertia[b], work.body_gradient[b]);
+            work.body_inertia[parent] += inertia;
             work.body_gradient[parent] += gradient;
         }
+        // Each pair of columns once, in one triangle or the other, and what a column does to itself by half: then the sum of the matrix and its transpose is what is wanted, also where two
+        // columns are of the same degree of freedom.
         let columns = self.mechanism.columns();
         for b in 1..bodies {
             let own = self.mechanism.body_columns(b);
-            for k in own.clone() {
+            let path = &self.mechanism.paths()[b];
+            let before = path.len() - own.len();
+            for (i, k) in own.enumerate() {
                 let twist = &work.kinematics.twists[k];
                 let dof = columns[k].dof;
                 work.gradient[dof] += twist.dot(&work.body_gradient[b]);
-                let force = work.body_information[b].times(twist);
-                for &l in &self.mechanism.paths()[b] {
-                    let other = columns[l].dof;
-                    let value = force.dot(&work.kinematics.twists[l]);
-                    work.hessian[other * n + dof] += value;
-                    if l < own.start {
-                        work.hessian[dof * n + other] += value;
-                    }
+                let force = work.body_inertia[b].times(twist);
+                let sums = &mut work.hessian[dof * n..(dof + 1) * n];
+                for &l in &path[..before + i] {
+                    sums[columns[l].dof] += force.dot(&work.kinematics.twists[l]);
                 }
+                sums[dof] += 0.5 * force.dot(twist);
             }
+        }
+        for i in 0..n {
+            for j in 0..i {
+                let both = work.hessian[i * n + j] + work.hessian[j * n + i];
+                (work.hessian[i * n + j], work.hessian[j * n + i]) = (both, both);
+            }
+            work.hessian[i * n + i] *= 2.0;
         }
         (cost + goals.iter().map(|goal| self.goal(goal, pose, work)).sum::<f64>(), cost)
     }
@@ -424,7 +439,7 @@ impl<'a> InverseKinematics<'a> {
         self.candidate(pose, work);
         let mut predicted = 0.0;
         for (j, column) in work.hessian.chunks(n.max(1)).enumerate() {
-            let along: f64 = column.iter().zip(&work.step).map(|(h, d)| h * d).sum();
+            let along = dense::dot(column, &work.step);
             predicted -= work.step[j] * (2.0 * work.gradient[j] + along);
         }
         Some(predicted)
@@ -501,20 +516,35 @@ impl<'a> InverseKinematics<'a> {
     }
 }
 
-/// `L⁻¹` of the lower triangle of a column-major matrix, in the lower triangle of `inverse`.
-fn invert_lower(l: &[f64], n: usize, inverse: &mut [f64]) {
-    for j in 0..n {
-        let x = &mut inverse[j * n..(j + 1) * n];
-        x[j..].fill(0.0);
-        x[j] = 1.0;
-        for k in j..n {
-            let column = &l[k * n..(k + 1) * n];
-            let here = x[k] / column[k];
-            x[k] = here;
-            for (x, l) in x[k + 1..].iter_mut().zip(&column[k + 1..]) {
-                *x -= here * l;
+/// Columns of an inverse that are made side by side.
+const BLOCK: usize = 8;
+
+/// `L⁻¹` of the lower triangle of a column-major matrix, by rows of a multiple of [`BLOCK`] numbers, and the sums of its columns' squares. What lies above a block of the diagonal is not
+/// written.
+fn invert_lower(l: &[f64], n: usize, inverse: &mut [f64], squares: &mut [f64]) {
+    let width = n.next_multiple_of(BLOCK);
+    for block in (0..n).step_by(BLOCK) {
+        let mut sums = [0.0; BLOCK];
+        for k in block..n {
+            let mut row = [0.0; BLOCK];
+            if let Some(one) = row.get_mut(k - block) {
+                *one = 1.0;
             }
+            for m in block..k {
+                let factor = l[m * n + k];
+                let above = &inverse[m * width + block..m * width + block + BLOCK];
+                for i in 0..BLOCK {
+                    row[i] -= factor * above[i];
+                }
+            }
+            let pivot = l[k * n + k];
+            for i in 0..BLOCK {
+                row[i] /= pivot;
+                sums[i] += row[i] * row[i];
+            }
+            inverse[k * width + block..k * width + block + BLOCK].copy_from_slice(&row);
         }
+        squares[block..block + BLOCK].copy_from_slice(&sums);
     }
 }
 

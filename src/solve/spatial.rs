@@ -71,6 +71,56 @@ impl AddAssign for SpatialInformation {
     }
 }
 
+/// [`SpatialInformation`] of points that tell as much along every axis, `W = w·I`: a rigid body's spatial inertia, in ten numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct SpatialInertia {
+    /// `Σ w`.
+    mass: f64,
+    /// `Σ w·p`.
+    first: Vector3<f64>,
+    /// `Σ w·p·pᵀ`: its diagonal, and yz, zx, xy.
+    squares: Vector3<f64>,
+    products: Vector3<f64>,
+}
+
+impl SpatialInertia {
+    pub fn zeros() -> Self {
+        let none = Vector3::zeros();
+        Self { mass: 0.0, first: none, squares: none, products: none }
+    }
+
+    /// Of a single point.
+    #[inline]
+    pub fn of_point(p: &Vector3<f64>, weight: f64) -> Self {
+        let first = p * weight;
+        let products = Vector3::new(first.y * p.z, first.z * p.x, first.x * p.y);
+        Self { mass: weight, first, squares: first.component_mul(p), products }
+    }
+
+    /// `AᵀWA·ξ`.
+    #[inline]
+    pub fn times(&self, twist: &Vector6<f64>) -> Vector6<f64> {
+        let (omega, v) = (twist.fixed_rows::<3>(0).into_owned(), twist.fixed_rows::<3>(3).into_owned());
+        let (s, p) = (&self.squares, &self.products);
+        let turned = Vector3::new(
+            (s.y + s.z) * omega.x - p.z * omega.y - p.y * omega.z,
+            (s.z + s.x) * omega.y - p.x * omega.z - p.z * omega.x,
+            (s.x + s.y) * omega.z - p.y * omega.x - p.x * omega.y,
+        );
+        stack(&(turned + self.first.cross(&v)), &(omega.cross(&self.first) + v * self.mass))
+    }
+}
+
+impl AddAssign for SpatialInertia {
+    #[inline]
+    fn add_assign(&mut self, other: Self) {
+        self.mass += other.mass;
+        self.first += other.first;
+        self.squares += other.squares;
+        self.products += other.products;
+    }
+}
+
 /// `AᵀW·R` of a point, for its `by_axes = W·R`: of displacements along the axes of a body.
 #[inline]
 pub(super) fn of_axes(p: &Vector3<f64>, by_axes: &Matrix3<f64>) -> Matrix6x3<f64> {
@@ -94,6 +144,18 @@ mod tests {
     use super::*;
     use crate::math::se3;
     use nalgebra::{Matrix6, Rotation3};
+
+    #[test]
+    fn points_alike_along_every_axis_have_an_inertia() {
+        let points = [Vector3::new(0.3, -1.2, 0.8), Vector3::new(-0.5, 0.1, 0.4), Vector3::new(0.9, 0.7, -0.2)];
+        let (mut whole, mut inertia) = (SpatialInformation::zeros(), SpatialInertia::zeros());
+        for (p, w) in points.iter().zip([2.0, 0.5, 1.0]) {
+            whole += SpatialInformation::of_point(p, &Matrix3::from_diagonal_element(w));
+            inertia += SpatialInertia::of_point(p, w);
+        }
+        let twist = Vector6::new(0.1, -0.4, 0.3, 1.0, 0.2, -0.7);
+        assert!((inertia.times(&twist) - whole.times(&twist)).amax() < 1e-14);
+    }
 
     #[test]
     fn is_the_product_it_stands_for() {
