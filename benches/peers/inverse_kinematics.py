@@ -5,7 +5,7 @@
     peers/bin/python benches/peers/inverse_kinematics.py MODEL.osim MARKERS.trc [MODEL MARKERS ...]
 
 OpenSim runs at its default accuracy (1e-5), first frame left out: it assembles there. Both are timed on one core, OpenSim by the processor's clock, kinefit
-by the clock on the wall of the whole fit, its first frame included; the better of three runs each.
+by the clock on the wall of the whole fit, its first frame included; the best of five runs each, in turns: processors have slower minutes.
 """
 
 import json
@@ -18,7 +18,7 @@ import time
 import opensim
 
 PROGRAM = os.environ.get("KINEFIT", os.path.join(os.path.dirname(__file__), "../../target/release/kinefit"))
-RUNS = 3
+RUNS = 5
 
 
 def by_opensim(model_file, markers_file):
@@ -65,8 +65,8 @@ def main():
     opensim.Logger.setLevelString("Off")
     print(f"{'model':45} {'OpenSim ms':>10} {'kinefit ms':>10} {'times':>6}")
     for model, markers in zip(files[::2], files[1::2]):
-        theirs = min(by_opensim(model, markers) for _ in range(RUNS))
-        ours = min(by_kinefit(model, markers) for _ in range(RUNS))
+        runs = [(by_opensim(model, markers), by_kinefit(model, markers)) for _ in range(RUNS)]
+        theirs, ours = (min(times) for times in zip(*runs))
         print(f"{os.path.basename(model):45} {theirs:10.2f} {ours:10.4f} {theirs / ours:6.0f}")
 
 

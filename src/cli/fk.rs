@@ -6,6 +6,7 @@ use super::output::place;
 use crate::error::{Error, Result};
 use crate::kinematics::{Frame, forward};
 use crate::report::OutputFolder;
+use crate::skeleton::read::decoded;
 use crate::skeleton::xml::shortened;
 use crate::skeleton::{Offsets, Scales, Skeleton};
 use clap::Args;
@@ -102,9 +103,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
 const FORM: &str = "write { \"poses\": [ { \"q\": { \"<coordinate>\": <number>, ... } }, ... ] }, radians and metres";
 
 fn read(path: &Path) -> Result<Input> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, &e))?;
-    let text = text.trim_start_matches('\u{feff}');
-    let whole: Value = serde_json::from_str(text).map_err(|e| {
+    let text = decoded(std::fs::read(path).map_err(|e| Error::unreadable(path, &e))?);
+    let whole: Value = serde_json::from_str(&text).map_err(|e| {
         let problem = if e.is_eof() { "the file ends before its JSON does" } else { "this is not valid JSON" };
         Error::input(format_args!("{}, line {}, column {}", path.display(), e.line(), e.column()), problem, FORM)
     })?;

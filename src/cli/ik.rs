@@ -74,6 +74,9 @@ pub(super) struct Arguments {
     threads: Option<u16>,
 }
 
+/// Stretches without markers that are named one by one.
+const GAPS_NAMED: usize = 4;
+
 /// A trial with the name of its files.
 struct Named {
     name: String,
@@ -98,7 +101,10 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
                 "rename one of the files",
             ));
         }
-        trials.push(Named { name, trial: read_trial(path)? });
+        trials.push(Named { name, trial: read_trial(path, console)? });
+    }
+    if let Some(tasks) = &tasks {
+        check_tasks(tasks, &skeleton, &trials, console);
     }
     let out = OutputFolder::open(&arguments.out)?;
     let (files, summaries, text) = match arguments.independent_frames {
@@ -119,7 +125,13 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         if !summary.not_in_trial.is_empty() {
             console.warn(&format!("The trial {name} lacks markers of the model: {}.", list(&summary.not_in_trial)));
         }
-        for [from, to] in &summary.gaps {
+        if summary.gaps.len() > GAPS_NAMED {
+            console.warn(&format!(
+                "In the trial {name}, hardly any marker was seen in {} stretches, the first of which are named here and all of them in {name}_ik.json.",
+                summary.gaps.len()
+            ));
+        }
+        for [from, to] in summary.gaps.iter().take(GAPS_NAMED) {
             console.warn(&format!(
                 "In the trial {name}, hardly any marker was seen from {from:.3} to {to:.3} s; what is written there is filled in: do not measure there."
             ));
@@ -151,6 +163,25 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     Ok(code)
 }
 
+/// Says which tasks weigh nothing because nobody has their markers, and which markers have none.
+fn check_tasks(tasks: &IkTasks, skeleton: &Skeleton, trials: &[Named], console: &Console) {
+    let in_a_trial = |name: &str| trials.iter().any(|t| t.trial.names.iter().any(|n| n == name));
+    let applied = tasks.markers.iter().filter(|t| t.apply && t.weight > 0.0).map(|t| t.name.as_str());
+    let of_nobody: Vec<&str> = applied.filter(|name| skeleton.marker(name).is_none() || !in_a_trial(name)).collect();
+    if !of_nobody.is_empty() {
+        console.warn(&format!(
+            "There are tasks for markers that the model or the trials lack: {}; they do nothing.",
+            of_nobody.join(", ")
+        ));
+    }
+    let has_task = |name: &str| tasks.markers.iter().any(|t| t.name == name);
+    let names = skeleton.markers.iter().map(|m| m.name.as_str());
+    let without: Vec<&str> = names.filter(|name| in_a_trial(name) && !has_task(name)).collect();
+    if !without.is_empty() {
+        console.warn(&format!("Markers without a task are not used: {}.", without.join(", ")));
+    }
+}
+
 /// A file of coordinates that nothing would be taken from is a mistake.
 fn check_coordinates(arguments: &Arguments, tasks: Option<&IkTasks>) -> Result<()> {
     let Some(file) = &arguments.coordinates else { return Ok(()) };
@@ -175,8 +206,15 @@ fn check_coordinates(arguments: &Arguments, tasks: Option<&IkTasks>) -> Result<(
     }
 }
 
-fn read_trial(path: &Path) -> Result<MarkerTrial> {
-    let trial = markers::read(path)?;
+fn read_trial(path: &Path, console: &Console) -> Result<MarkerTrial> {
+    let mut trial = markers::read(path)?;
+    let zeros = trial.without_zeros();
+    if zeros > 0 {
+        console.warn(&format!(
+            "{}: {zeros} positions are exactly 0 0 0, which is how some programs write what was not seen; they are taken for gaps.",
+            path.display()
+        ));
+    }
     if trial.frames() == 0 {
         return Err(Error::file(path, "holds no frames", "export the trial again"));
     }
@@ -222,7 +260,7 @@ fn together(
     trials: &[Named],
     console: &Console,
 ) -> Result<Results> {
-    let still = arguments.still.iter().map(|path| read_trial(path)).collect::<Result<Vec<_>>>()?;
+    let still = arguments.still.iter().map(|path| read_trial(path, console)).collect::<Result<Vec<_>>>()?;
     let all: Vec<MarkerTrial> = trials.iter().map(|t| t.trial.clone()).chain(still).collect();
     let scale_groups = match &arguments.scale_groups {
         Some(path) => Some(ScaleGroups::read(path, skeleton)?),

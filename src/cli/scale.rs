@@ -142,7 +142,9 @@ impl<'a> Trials<'a> {
         let place = match self.read.iter().position(|(p, _)| p == path) {
             Some(place) => place,
             None => {
-                self.read.push((path.to_path_buf(), markers::read(path)?));
+                let mut trial = markers::read(path)?;
+                trial.without_zeros();
+                self.read.push((path.to_path_buf(), trial));
                 self.read.len() - 1
             }
         };

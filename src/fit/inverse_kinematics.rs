@@ -369,7 +369,10 @@ pub(super) fn followed_markers(
                 trial.names.len(),
                 skeleton.name
             ),
-            "give the model's marker set (--marker-set), or check the names in the trial and the weights in the tasks",
+            format_args!(
+                "{}give the model's marker set (--marker-set), or check the weights in the tasks",
+                names_apart(trial, skeleton)
+            ),
         ));
     }
     let mut any = false;
@@ -401,6 +404,44 @@ pub(super) fn followed_markers(
         not_in_trial: skeleton.markers.iter().map(|m| m.name.clone()).filter(|n| !in_trial(n)).collect(),
         turn: trial.ground_from_file(skeleton.up),
     })
+}
+
+/// What the names of a trial and of a model that share too few look like.
+pub(super) fn names_apart(trial: &MarkerTrial, skeleton: &Skeleton) -> String {
+    const SHOWN: usize = 4;
+    let spelt = |name: &str| -> String {
+        name.rsplit(':')
+            .next()
+            .unwrap_or(name)
+            .chars()
+            .filter(|c| c.is_alphanumeric())
+            .collect::<String>()
+            .to_lowercase()
+    };
+    let pairs = trial.names.iter().filter_map(|name| {
+        let wanted = spelt(name);
+        let own =
+            skeleton.markers.iter().find(|m| m.name != *name && !wanted.is_empty() && spelt(&m.name) == wanted)?;
+        Some(format!("`{name}` for `{}`", own.name))
+    });
+    let pairs: Vec<String> = pairs.collect();
+    if !pairs.is_empty() {
+        let shown = pairs[..pairs.len().min(SHOWN)].join(", ");
+        return format!(
+            "{} names are only spelt in another way ({shown}): rename them in one of the files; or ",
+            pairs.len()
+        );
+    }
+    let list = |names: Vec<&str>| match names.len() {
+        0 => "none".to_owned(),
+        n if n > SHOWN => format!("{}, …", names[..SHOWN].join(", ")),
+        _ => names.join(", "),
+    };
+    format!(
+        "the trial has {}, the model {}: ",
+        list(trial.names.iter().map(|n| n.as_str()).collect()),
+        list(skeleton.markers.iter().map(|m| m.name.as_str()).collect())
+    )
 }
 
 /// Markers of one body that are this many times as far from each other as the model has them, or nearer by as much, are in another unit: an infant's are three times

@@ -3,7 +3,7 @@
 use super::FitOptions;
 use super::build::{priors, starting_smoothness};
 use super::initialise::{MIN_POINTS, Sample, knots, stride};
-use super::inverse_kinematics::{FollowedMarkers, nothing_moves};
+use super::inverse_kinematics::{FollowedMarkers, names_apart, nothing_moves};
 use crate::error::{Error, Result};
 use crate::kinematics::Mechanism;
 use crate::math::basis::Knots;
@@ -149,7 +149,10 @@ pub(super) fn samples(trials: &[MarkerTrial], problem: &Problem) -> Result<Vec<V
             true => Err(Error::input(
                 &trial.label,
                 format_args!("in no frame are {MIN_POINTS} markers of the model seen"),
-                "check the names of the markers, or give a model with more of them",
+                format_args!(
+                    "{}check the names of the markers, or give a model with more of them",
+                    names_apart(trial, problem.mechanism.skeleton())
+                ),
             )),
         }
     };

@@ -120,7 +120,8 @@ pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSu
             .collect(),
         typical_sd_deg: typical_sd(fit, skeleton).map(f64::to_degrees),
         exchanged: Vec::new(),
-        gaps: Vec::new(),
+        // Nothing fills them but what was there before.
+        gaps: gaps(fit, trial, 1),
         autocorrelation_frames: None,
         seconds_per_frame: None,
     }
@@ -155,7 +156,7 @@ pub fn marker_trial_summary(whole: &MarkerFit, fit: &MarkerTrialFit, trial: &Mar
     };
     IkSummary {
         exchanged: fit.exchanged.iter().map(exchanged).collect(),
-        gaps: gaps(&fit.fit, trial),
+        gaps: gaps(&fit.fit, trial, SHORT_GAP),
         autocorrelation_frames: finite(whole.autocorrelation_frames),
         status: match whole.status {
             Status::Converged => "converged",
@@ -174,8 +175,8 @@ const TELLING: usize = 3;
 /// Gaps of fewer frames are what a trajectory is for.
 const SHORT_GAP: usize = 10;
 
-/// Times in which too few markers were seen for long: first and last, seconds.
-fn gaps(fit: &IkFit, trial: &MarkerTrial) -> Vec<[f64; 2]> {
+/// Times in which too few markers were seen for so many frames or more: first and last, seconds.
+fn gaps(fit: &IkFit, trial: &MarkerTrial, shortest: usize) -> Vec<[f64; 2]> {
     let blind: Vec<bool> = fit.frames.iter().map(|f| f.squared.iter().flatten().count() < TELLING).collect();
     let mut out = Vec::new();
     let mut start = 0;
@@ -183,7 +184,7 @@ fn gaps(fit: &IkFit, trial: &MarkerTrial) -> Vec<[f64; 2]> {
         if blind.get(f).copied().unwrap_or(false) {
             continue;
         }
-        if f - start >= SHORT_GAP && f > start {
+        if f - start >= shortest && f > start {
             out.push([trial.times[start], trial.times[f - 1]]);
         }
         start = f + 1;

@@ -51,7 +51,10 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(too_large());
     }
-    Ok(with_plain_comments(declared_utf8(decoded(bytes))))
+    let text = decoded(bytes);
+    // OpenSim reads a declaration that is not where XML wants it.
+    let text = if text.trim_start().starts_with("<?xml") { text.trim_start().to_owned() } else { text };
+    Ok(with_plain_comments(declared_utf8(text)))
 }
 
 /// Text in UTF-8, in UTF-16 where a byte-order mark says so, else in Latin-1: in old files names and credits hold such letters. The mark is dropped.
@@ -59,9 +62,13 @@ pub(crate) fn decoded(bytes: Vec<u8>) -> String {
     let unit: fn([u8; 2]) -> u16 = match bytes {
         ref b if b.starts_with(&[0xff, 0xfe]) => u16::from_le_bytes,
         ref b if b.starts_with(&[0xfe, 0xff]) => u16::from_be_bytes,
+        // Without a mark: XML begins with `<`.
+        ref b if b.starts_with(&[b'<', 0]) => u16::from_le_bytes,
+        ref b if b.starts_with(&[0, b'<']) => u16::from_be_bytes,
         _ => return decoded_bytes(bytes),
     };
-    let units: Vec<u16> = bytes[2..].as_chunks::<2>().0.iter().map(|&pair| unit(pair)).collect();
+    let mark = 2 * usize::from(bytes[0] != b'<' && bytes[1] != b'<');
+    let units: Vec<u16> = bytes[mark..].as_chunks::<2>().0.iter().map(|&pair| unit(pair)).collect();
     String::from_utf16_lossy(&units)
 }
 
@@ -117,6 +124,8 @@ mod tests {
         for (mark, bytes) in [
             (vec![0xff, 0xfe], text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
             (vec![0xfe, 0xff], text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+            (vec![], text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+            (vec![], text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
             (vec![0xef, 0xbb, 0xbf], text.into()),
         ] {
             assert_eq!(declared_utf8(decoded([mark, bytes].concat())), wanted);

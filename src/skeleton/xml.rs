@@ -120,8 +120,10 @@ impl<'a, 'i> Source<'a, 'i> {
 
     /// All numbers in `text`, finite; `node` is where they stand.
     pub fn numbers(&self, node: Node, text: &str) -> Result<Vec<f64>> {
+        // With commas behind some, as OpenSim reads them.
         text.split_whitespace()
             .map(|word| {
+                let word = word.strip_suffix(',').unwrap_or(word);
                 word.parse::<f64>().ok().filter(|v| v.is_finite()).ok_or_else(|| {
                     self.error(node, format_args!("`{}` is not a finite number", shortened(word)), "correct the number")
                 })

@@ -173,8 +173,10 @@ impl<'a> InverseKinematics<'a> {
             }
         }
         let (mut cost, mut of_markers) = self.linearise(points, goals, pose, work);
-        let (mut damping, mut growth) = (1e-9, 4.0);
+        // Never less than what variances are bounded by: the last step's factor is theirs, too.
+        let (mut damping, mut growth) = (OBSERVED, 4.0);
         let mut tried = false;
+        work.damping = f64::INFINITY;
         if !cost.is_finite() {
             return IkOutcome { cost, iterations: 0, converged: false };
         }
@@ -202,7 +204,7 @@ impl<'a> InverseKinematics<'a> {
                 if accepted {
                     pose.clone_from(&work.candidate);
                     (cost, of_markers) = (new, new_of_markers);
-                    damping = (damping * (1.0 - (2.0 * ratio - 1.0).powi(3)).clamp(1.0 / 9.0, 2.0)).max(1e-12);
+                    damping = (damping * (1.0 - (2.0 * ratio - 1.0).powi(3)).clamp(1.0 / 9.0, 2.0)).max(OBSERVED);
                     growth = 4.0;
                 } else {
                     std::mem::swap(&mut work.hessian, &mut work.hessian_here);
@@ -210,7 +212,7 @@ impl<'a> InverseKinematics<'a> {
                 }
             }
             if !accepted {
-                damping = (damping * growth).max(1e-9);
+                damping *= growth;
                 growth *= 2.0;
                 if damping > MAX_DAMPING {
                     // Nothing left but rounding.
@@ -218,6 +220,8 @@ impl<'a> InverseKinematics<'a> {
                 }
             }
         }
+        // The factor is that of the step before.
+        work.damping = f64::INFINITY;
         IkOutcome { cost, iterations: MAX_ITERATIONS, converged: false }
     }
 

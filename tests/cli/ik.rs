@@ -126,6 +126,62 @@ fn what_files_say_of_themselves_is_held_against_them() {
 }
 
 /// Tasks of the scale tool are for the pose that a subject stands in.
+/// Frames without markers, places at exactly the origin, tasks that nobody has, names in other letters: each is said.
+#[test]
+fn what_does_not_count_is_said() {
+    let place = tempfile::tempdir().unwrap();
+    let good = still(place.path());
+    let (head, last) = good.trim_end().rsplit_once('\n').unwrap();
+    let cells = last.split_once('\t').unwrap().1.split_once('\t').unwrap().1;
+    let row = |f: usize, cells: &str| format!("{f}\t{:.2}\t{cells}", 0.02 * (f - 1) as f64);
+    let first = cells.split('\t').take(3).collect::<Vec<_>>().join("\t");
+    let rows: Vec<String> = (2..=20)
+        .map(|f| match f {
+            5..=9 => row(f, &"\t".repeat(14)),
+            12 => row(f, &cells.replacen(&first, "0\t0\t0", 1)),
+            _ => row(f, cells),
+        })
+        .collect();
+    let trial = format!("{head}\n{}\n", rows.join("\n")).replace("50\t50\t2\t", "50\t50\t20\t");
+    let put = |name: &str, text: &str| std::fs::write(place.path().join(name), text).unwrap();
+    put("trial.trc", &trial);
+    let task =
+        |name: &str| format!("<IKMarkerTask name=\"{name}\"><apply>true</apply><weight>1</weight></IKMarkerTask>");
+    let tasks = ["RHip", "LHip", "RKnee", "LKneee"].map(task).concat();
+    put(
+        "tasks.xml",
+        &format!(
+            "<OpenSimDocument Version=\"40000\"><IKTaskSet><objects>{tasks}</objects></IKTaskSet></OpenSimDocument>"
+        ),
+    );
+    let run = |trial: &str, more: &[&str]| {
+        let fixed = ["ik", "--markers", trial, "--independent-frames", "--out", "out"];
+        kinefit(place.path(), &fixed.iter().chain(more).copied().collect::<Vec<_>>())
+    };
+    let out = run("trial.trc", &["--tasks", "tasks.xml"]);
+    assert!(out.status.success(), "{out:?}");
+    for part in [
+        "hardly any marker was seen from 0.080 to 0.160 s",
+        "1 positions are exactly 0 0 0",
+        "that the model or the trials lack: LKneee",
+        "Markers without a task are not used: LKnee.",
+    ] {
+        assert!(stderr(&out).contains(part), "{part} is not in {}", stderr(&out));
+    }
+    let figures: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(place.path().join("out/trial_ik.json")).unwrap()).unwrap();
+    // Two of three markers are left in frame 12, too.
+    assert_eq!(figures["gaps"], serde_json::json!([[0.08, 0.16], [0.22, 0.22]]));
+    assert!(figures["rms_m"].as_f64().unwrap() < 1e-8, "{figures}");
+    put(
+        "low.trc",
+        &["RHip", "LHip", "RKnee", "LKnee"].iter().fold(trial.clone(), |t, n| t.replace(n, &n.to_lowercase())),
+    );
+    let out = run("low.trc", &[]);
+    assert_eq!(out.status.code(), Some(2), "{out:?}");
+    assert!(stderr(&out).contains("only spelt in another way (`rhip` for `RHip`"), "{}", stderr(&out));
+}
+
 #[test]
 fn a_setup_of_the_scale_tool_has_no_tasks_for_motions() {
     let place = tempfile::tempdir().unwrap();

@@ -179,6 +179,20 @@ fn what_is_not_understood_is_never_passed_over() {
 }
 
 /// Files beside the model's folder may be shared between models; a model from elsewhere may not name any file there is.
+/// MuJoCo writes what `polycoef` has over 0 1 0 0 0.
+#[test]
+fn one_coefficient_of_a_coupling_leaves_its_slope() {
+    for (coefficients, wanted) in [("0.3", 0.3 + 0.05), ("0.3 2", 0.3 + 0.1), ("0.3 0", 0.3)] {
+        let text = LEG.replacen("0.01 0.02 -0.01 0.003 0.001", coefficients, 1);
+        let skeleton = read_model_str("leg.xml", &text).unwrap();
+        let at = |name: &str| skeleton.coordinate(name).unwrap().index();
+        let mut q: Vec<f64> = skeleton.coordinates.iter().map(|c| c.default).collect();
+        q[at("knee")] = 0.2 + 0.05;
+        skeleton.resolve_couplings(&mut q);
+        assert!((q[at("up")] - wanted).abs() < 1e-15, "{coefficients}: {}", q[at("up")]);
+    }
+}
+
 #[test]
 fn includes_from_elsewhere_are_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -404,3 +404,45 @@ fn what_is_not_understood_is_never_passed_over() {
     assert!(error.contains("<body> in a <Marker> belongs to documents before 4.0"), "{error}");
     read_marker_set_str("set.xml", &set.replace("40000", "30000"), &mut arm).unwrap();
 }
+
+/// Where a marker at (0.1, 0.2, 0.3) of the second body is, its joint hanging on frames named in every way that OpenSim 4.6 reads; with its positions. Each frame is (0.1, 0.2, 0.3) from what it
+/// is fixed to. Frames of one name, and a frame called like a body, are told apart by their paths.
+#[test]
+fn frames_are_found_by_their_paths() {
+    let frame = |name: &str, parent: &str, inside: &str| {
+        format!(
+            "<PhysicalOffsetFrame name=\"{name}\">{inside}<socket_parent>{parent}</socket_parent><translation>.1 .2 .3</translation></PhysicalOffsetFrame>"
+        )
+    };
+    let nested = format!("<components>{}</components>", frame("ga", "..", ""));
+    // Path in the joint, frames of the first body, of the joint, of the model; how many frames lie on the way.
+    let cases = [
+        ("/bodyset/a", String::new(), String::new(), String::new(), 0),
+        ("../../bodyset/a", String::new(), String::new(), String::new(), 0),
+        ("own", String::new(), frame("own", "/bodyset/a", ""), String::new(), 1),
+        ("own", String::new(), frame("own", "../../../bodyset/a", ""), String::new(), 1),
+        ("own", String::new(), frame("own", "../other", "") + &frame("other", "/bodyset/a", ""), String::new(), 2),
+        ("/bodyset/a/fa", frame("fa", "/bodyset/a", ""), String::new(), String::new(), 1),
+        ("/bodyset/a/fa", frame("fa", "..", ""), String::new(), String::new(), 1),
+        ("../../bodyset/a/fa", frame("fa", "..", ""), String::new(), String::new(), 1),
+        ("/bodyset/a/fb", frame("fa", "..", "") + &frame("fb", "../fa", ""), String::new(), String::new(), 2),
+        ("/bodyset/a/fa/ga", frame("fa", "..", &nested), String::new(), String::new(), 2),
+        ("/h", String::new(), String::new(), frame("h", "/bodyset/a", ""), 1),
+        ("/bodyset/a/fa", frame("fa", "..", ""), frame("fa", "/bodyset/a/fa", ""), String::new(), 1),
+        ("/bodyset/a", String::new(), frame("a", "/bodyset/a", ""), String::new(), 0),
+        ("a", String::new(), frame("a", "/bodyset/a", ""), String::new(), 1),
+    ];
+    for (path, of_body, of_joint, of_model, frames) in cases {
+        let text = format!(
+            "<OpenSimDocument Version=\"40500\"><Model name=\"m\"><components>{of_model}</components><BodySet><objects><Body name=\"a\"><components>{of_body}</components></Body><Body name=\"b\"/></objects></BodySet>
+<JointSet><objects><WeldJoint name=\"ja\"><socket_parent_frame>/ground</socket_parent_frame><socket_child_frame>/bodyset/a</socket_child_frame></WeldJoint>
+<PinJoint name=\"jb\"><socket_parent_frame>{path}</socket_parent_frame><socket_child_frame>/bodyset/b</socket_child_frame><coordinates><Coordinate name=\"q\"/></coordinates><frames>{of_joint}</frames></PinJoint></objects></JointSet>
+<MarkerSet><objects><Marker name=\"k\"><socket_parent_frame>/bodyset/b</socket_parent_frame><location>.1 .2 .3</location></Marker></objects></MarkerSet></Model></OpenSimDocument>"
+        );
+        let skeleton = read_model_str("frames.osim", &text).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let (ones, zeros) = (Scales::ones(&skeleton), Offsets::zeros(&skeleton));
+        let there = kinematics(&skeleton, &ones, &zeros, &[0.0]).markers[0];
+        let wanted = Vector3::new(0.1, 0.2, 0.3) * f64::from(1 + frames);
+        assert!((there - wanted).norm() < ROUNDING, "{path}: {there}");
+    }
+}

@@ -63,6 +63,12 @@ impl MarkerTrial {
         self.positions.get(place).copied().flatten().filter(|_| marker < self.names.len())
     }
 
+    /// Takes positions that are exactly `0 0 0` for gaps, and says how many there were: some programs write so what was not seen, and no marker is at the origin to the last digit.
+    pub fn without_zeros(&mut self) -> usize {
+        let zeros = self.positions.iter_mut().filter(|p| **p == Some(Vector3::zeros()));
+        zeros.map(|p| *p = None).count()
+    }
+
     /// Rotation taking positions of the file to a model's ground, whose vertical is `up`: none where the file does not tell its own.
     pub fn ground_from_file(&self, up: UpAxis) -> Rotation3<f64> {
         self.up.map_or_else(Rotation3::identity, |own| ground_from_world(own == UpAxis::Z, up))

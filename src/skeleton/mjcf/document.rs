@@ -390,10 +390,14 @@ fn equality<'a, 'i>(
     let first = node
         .attribute("joint1")
         .ok_or_else(|| source.error(node, "joint1 is missing", "name the joint that follows"))?;
-    let coefficients = match node.attribute("polycoef") {
+    let mut coefficients = match node.attribute("polycoef") {
         Some(text) => source.numbers(node, text)?,
         None => vec![0.0, 1.0],
     };
+    // MuJoCo writes what is there over its default of 0 1 0 0 0.
+    if let [constant] = coefficients[..] {
+        coefficients = vec![constant, 1.0];
+    }
     if coefficients.is_empty() || coefficients.len() > 5 {
         return Err(source.error(node, "polycoef has one to five numbers", "correct it"));
     }

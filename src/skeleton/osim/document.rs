@@ -7,7 +7,7 @@ use super::vocabulary::Vocabulary;
 use crate::skeleton::Function;
 use crate::skeleton::xml::{Source, child, elements, flag, shortened, text};
 use crate::{Error, Result};
-use roxmltree::Node;
+use roxmltree::{Node, NodeId};
 use std::collections::HashMap;
 
 /// A model's elements, in the file's order, with the numbers in them.
@@ -38,12 +38,15 @@ pub(super) struct Coupler<'a, 'i> {
     pub node: Node<'a, 'i>,
 }
 
-/// Names the frames of a document stand for.
+/// What paths to frames stand for.
+#[derive(Default)]
 pub(super) struct FrameNames<'a, 'i> {
     /// Bodies by name, ground among them.
     pub bodies: HashMap<&'a str, ()>,
-    /// Offset frames that belong to bodies or the model, by path (`/bodyset/x/f`) and by name.
-    pub frames: HashMap<String, Node<'a, 'i>>,
+    /// Offset frames of bodies, joints, the model and each other, by absolute path: `/bodyset/x/f`, `/jointset/j/f`, `/f`.
+    frames: HashMap<String, Node<'a, 'i>>,
+    /// And back.
+    paths: HashMap<NodeId, String>,
 }
 
 /// The version of a document, with its root checked.
@@ -94,9 +97,9 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
     Vocabulary { source, version }.check_model(model)?;
     let objects = |set: &str| child(child(model, set)?, "objects");
     let mut bodies = Vec::new();
-    let mut names = FrameNames { bodies: HashMap::from([("ground", ())]), frames: HashMap::new() };
+    let mut names = FrameNames { bodies: HashMap::from([("ground", ())]), ..FrameNames::default() };
     if let Some(ground) = child(model, "Ground") {
-        offset_frames_of(ground, "/ground", &mut names);
+        names.add_frames_of(ground, "/ground");
     }
     for node in objects("BodySet").into_iter().flat_map(elements) {
         if !node.has_tag_name("Body") {
@@ -114,18 +117,18 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
             return Err(source.error(node, "a second body has this name", "give every body its own name"));
         }
         check_mass(source, node)?;
-        offset_frames_of(node, &format!("/bodyset/{name}"), &mut names);
+        names.add_frames_of(node, &format!("/bodyset/{name}"));
         bodies.push(BodyElement { name, node });
     }
     if bodies.is_empty() {
         return Err(source.error(model, "the model has no bodies", "check that <BodySet> was saved with the model"));
     }
-    for components in ["components", "ComponentSet"].into_iter().filter_map(|set| child(model, set)) {
-        for frame in elements(child(components, "objects").unwrap_or(components)).filter(|n| is_frame(*n)) {
-            if let Some(name) = frame.attribute("name") {
-                names.frames.insert(name.to_owned(), frame);
-            }
-        }
+    names.add_frames_of(model, "");
+    for node in objects("ComponentSet").into_iter().flat_map(elements) {
+        names.add_frame(node, "/componentset");
+    }
+    for node in objects("JointSet").into_iter().flat_map(elements) {
+        names.add_frames_of(node, &format!("/jointset/{}", node.attribute("name").unwrap_or_default()));
     }
 
     let mut joints = Vec::new();
@@ -173,17 +176,6 @@ fn check_mass<'a, 'i>(source: Source<'a, 'i>, body: Node<'a, 'i>) -> Result<()> 
 /// Frames of every kind: what refers to one of a kind that is not understood says so.
 fn is_frame(node: Node<'_, '_>) -> bool {
     node.tag_name().name().ends_with("Frame")
-}
-
-/// Offset frames that a body carries in its `components`.
-fn offset_frames_of<'a, 'i>(body: Node<'a, 'i>, path: &str, names: &mut FrameNames<'a, 'i>) {
-    for set in ["components", "frames"] {
-        for frame in child(body, set).into_iter().flat_map(elements) {
-            if let (true, Some(name)) = (is_frame(frame), frame.attribute("name")) {
-                names.frames.insert(format!("{path}/{name}"), frame);
-            }
-        }
-    }
 }
 
 /// What a frame is called where an element refers to it: the forms of 4.x and of its betas.
@@ -245,6 +237,52 @@ fn coupler<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result<Option<
 }
 
 impl<'a, 'i> FrameNames<'a, 'i> {
+    /// The frames that the component at `path` carries, those that they carry, and so on.
+    fn add_frames_of(&mut self, owner: Node<'a, 'i>, path: &str) {
+        for set in ["components", "frames"] {
+            for node in child(owner, set).into_iter().flat_map(elements) {
+                self.add_frame(node, path);
+            }
+        }
+    }
+
+    fn add_frame(&mut self, node: Node<'a, 'i>, path: &str) {
+        if let (true, Some(name)) = (is_frame(node), node.attribute("name")) {
+            let path = format!("{path}/{name}");
+            // XML as deep as it is read would not overflow the stack.
+            self.add_frames_of(node, &path);
+            self.paths.insert(node.id(), path.clone());
+            self.frames.insert(path, node);
+        }
+    }
+
+    /// The absolute path of a frame; empty for what is none.
+    pub fn path_of(&self, frame: Node<'a, 'i>) -> &str {
+        self.paths.get(&frame.id()).map_or("", String::as_str)
+    }
+
+    /// The frame at a path, which if it is not absolute is relative to the component at `owner`. Betas of 4.0 name a joint's own frames and the model's by less than that.
+    pub fn frame(&self, path: &str, owner: &str) -> Option<Node<'a, 'i>> {
+        let found = self.frames.get(&absolute(path, owner));
+        found.copied().or_else(|| {
+            if self.body(path).is_some() {
+                return None;
+            }
+            let (before, last) = path.rsplit_once('/').unwrap_or(("", path));
+            let of_owner = !path.starts_with('/') || last_part(before) == last_part(owner);
+            let own = of_owner.then(|| self.frames.get(&format!("{owner}/{last}"))).flatten();
+            let of_model = (before.is_empty() && !path.starts_with('/')).then(|| self.frames.get(&format!("/{path}")));
+            own.or(of_model.flatten()).copied()
+        })
+    }
+
+    /// The body at a path, as [`Self::frame`].
+    pub fn body_from(&self, path: &str, owner: &str) -> Option<&'a str> {
+        let whole = absolute(path, owner);
+        let direct = whole.strip_prefix("/bodyset/").or(whole.strip_prefix('/').filter(|name| *name == "ground"));
+        direct.and_then(|name| self.bodies.get_key_value(name)).map(|(name, ())| *name).or_else(|| self.body(path))
+    }
+
     /// The body a path names directly.
     pub fn body(&self, path: &str) -> Option<&'a str> {
         let mut parts = path.split('/').filter(|p| !p.is_empty() && *p != "..").rev();
@@ -263,5 +301,38 @@ impl<'a, 'i> FrameNames<'a, 'i> {
             format_args!("it refers to `{path}`, which is no body or frame of the model"),
             format_args!("correct the name; {}", crate::skeleton::xml::nearest(wanted, self.bodies.keys().copied())),
         )
+    }
+}
+
+/// A path from the root, without `.` and `..`.
+fn absolute(path: &str, owner: &str) -> String {
+    let from = if path.starts_with('/') { "" } else { owner };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in from.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    parts.iter().map(|part| format!("/{part}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_resolved_against_their_owner() {
+        for (path, owner, wanted) in [
+            ("..", "/bodyset/a/f", "/bodyset/a"),
+            ("../g", "/bodyset/a/f", "/bodyset/a/g"),
+            ("../../bodyset/a/f", "/jointset/j", "/bodyset/a/f"),
+            ("f", "/jointset/j", "/jointset/j/f"),
+            ("/bodyset/./a/../b", "/jointset/j", "/bodyset/b"),
+            ("../../../..", "/a", ""),
+        ] {
+            assert_eq!(absolute(path, owner), wanted, "{path} of {owner}");
+        }
     }
 }

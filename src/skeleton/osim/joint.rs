@@ -67,7 +67,7 @@ pub(super) fn read<'a, 'i>(
         let socket = socket(node, which).ok_or_else(|| {
             source.error(node, format_args!("<socket_{which}> is missing"), "name the frame the joint connects")
         })?;
-        offsets(source, node, socket, names)
+        follow(source, node, socket, &format!("/jointset/{}", source.name(node)?), names)
     };
     let (parent, parent_offsets) = end("parent_frame")?;
     let (child_body, child_offsets) = end("child_frame")?;
@@ -193,36 +193,19 @@ fn joint<'a, 'i>(
     Joint { name, node, parent, child, parent_offsets, child_offsets, coordinates, axes, ball }
 }
 
-/// Follows a socket through offset frames to the body they hang on.
-fn offsets<'a, 'i>(
-    source: Source<'a, 'i>,
-    node: Node<'a, 'i>,
-    socket: &'a str,
-    names: &FrameNames<'a, 'i>,
-) -> Result<(&'a str, Vec<Offset<'a, 'i>>)> {
-    let own = |path: &str| {
-        let name = super::document::last_part(path);
-        child(node, "frames").into_iter().flat_map(elements).find(|f| f.attribute("name") == Some(name))
-    };
-    follow(source, node, socket, names, own)
-}
-
-/// The body a frame path leads to, with the offsets passed on the way, outermost (next to the body) first.
+/// The body that a path leads to from the component at `owner`, with the offset frames passed on the way, outermost (next to the body) first.
 pub(super) fn follow<'a, 'i>(
     source: Source<'a, 'i>,
     node: Node<'a, 'i>,
     path: &'a str,
+    owner: &str,
     names: &FrameNames<'a, 'i>,
-    own: impl Fn(&str) -> Option<Node<'a, 'i>>,
 ) -> Result<(&'a str, Vec<Offset<'a, 'i>>)> {
     let mut found = Vec::new();
-    let mut path = path;
+    let (mut path, mut owner) = (path, owner.to_owned());
     loop {
-        let first = found.is_empty();
-        // A joint's own frames come first: one may be called like a body.
-        let frame = own(path).filter(|_| first).or_else(|| names.frames.get(path).copied());
-        let Some(frame) = frame else {
-            let body = names.body(path).ok_or_else(|| names.unknown(source, node, path))?;
+        let Some(frame) = names.frame(path, &owner) else {
+            let body = names.body_from(path, &owner).ok_or_else(|| names.unknown(source, node, path))?;
             found.reverse();
             return Ok((body, found));
         };
@@ -244,6 +227,7 @@ pub(super) fn follow<'a, 'i>(
         });
         path = socket(frame, "parent")
             .ok_or_else(|| source.error(frame, "<socket_parent> is missing", "name the body this frame is fixed to"))?;
+        owner = names.path_of(frame).to_owned();
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn collect<'a, 'i>(
         if path.is_empty() {
             return Err(source.error(node, "it does not say which body it is fixed to", "add <socket_parent_frame>"));
         }
-        let (body, offsets) = follow(source, node, path, names, |_| None)?;
+        let (body, offsets) = follow(source, node, path, &format!("/markerset/{name}"), names)?;
         let mut place = location;
         for offset in offsets.iter().rev() {
             // Its scale factors are the body's, but along the frame's axes: only parallel axes agree.
@@ -88,7 +88,7 @@ pub fn read_marker_set_str(label: &str, text: &str, skeleton: &mut Skeleton) -> 
     Vocabulary { source, version }.check_markers(set)?;
     let Some(objects) = child(set, "objects") else { return Ok(()) };
     // The skeleton's bodies, under lifetimes of the document: names as the file spells them.
-    let mut names = FrameNames { bodies: HashMap::new(), frames: HashMap::new() };
+    let mut names = FrameNames::default();
     for node in elements(objects) {
         let path = socket(node, "parent_frame").or_else(|| child(node, "body").map(xml::text)).unwrap_or("");
         let name = last_part(path);

@@ -108,7 +108,7 @@ impl<'a, 'i> Paths<'_, 'a, 'i> {
             }
         }
         let path = socket(node, "parent_frame").or_else(|| child(node, "body").map(text)).unwrap_or("");
-        let Ok((body, offsets)) = follow(self.source, node, path, &self.model.names, |_| None) else {
+        let Ok((body, offsets)) = follow(self.source, node, path, "", &self.model.names) else {
             return Ok(Point::Unknown);
         };
         let Some(b) = (self.body)(body) else { return Ok(Point::Unknown) };

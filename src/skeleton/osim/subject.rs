@@ -5,13 +5,13 @@
 
 use super::document::{ModelElements, socket};
 use super::inertia::Inertial;
-use super::joint::{body_fixed_xyz, follow};
+use super::joint::{Axis, body_fixed_xyz, follow};
 use super::paths::{DefaultPoses, Paths, Scaled};
 use super::write::{Edits, scale_number};
 use crate::Result;
-use crate::skeleton::Skeleton;
 use crate::skeleton::generate::joined;
 use crate::skeleton::xml::{Source, child, elements, text};
+use crate::skeleton::{Function, Skeleton};
 use nalgebra::Vector3;
 use roxmltree::Node;
 use std::collections::BTreeMap;
@@ -32,6 +32,9 @@ pub struct Subject {
 /// Muscles and others whose lengths are scaled by the straight path.
 const WRAPPED: &str = "lengths of paths that wrap (scaled as if they ran straight)";
 
+/// Joints whose translations OpenSim multiplies by `Σ|aᵢ|·sᵢ`, which stretches an oblique motion even where all sᵢ are 1.
+const OBLIQUE: &str = "joints that translate along oblique axes (scaled as their parents are in that direction, which OpenSim does otherwise)";
+
 /// What is not exactly the subject's, by kind, with how many.
 pub(super) type Left = BTreeMap<&'static str, usize>;
 
@@ -47,6 +50,16 @@ pub(super) fn scale<'a, 'i>(
     let mut left = Left::new();
     let Some(poses) = &subject.poses else { return Ok(left) };
     masses(source, edits, model, subject, factors, &mut left)?;
+    for joint in &model.joints {
+        let s = factors(joint.parent);
+        let oblique = |axis: &Axis| {
+            axis.translates && axis.node.is_some() && axis.axis.iter().filter(|a| a.abs() > 1e-12).count() > 1
+        };
+        let moves = |axis: &Axis| !axis.function.is_identity() && axis.function != Function::Constant(0.0);
+        if s != Vector3::repeat(1.0) && joint.axes.iter().any(|axis| oblique(axis) && moves(axis)) {
+            *left.entry(OBLIQUE).or_default() += 1;
+        }
+    }
     let body = |name: &str| {
         skeleton.body(name).map(|b| b.index()).filter(|b| *b < poses.generic.len().min(poses.scaled.len()))
     };
@@ -68,7 +81,10 @@ pub(super) fn scale<'a, 'i>(
                 }
             }
             "PhysicalOffsetFrame" => {
-                let Some(s) = of_frame(source, model, node, "parent", factors) else { continue };
+                let Some(s) = of_frame(source, model, node, "parent", factors) else {
+                    *left.entry("offset frames on frames that were not found (left as they are)").or_default() += 1;
+                    continue;
+                };
                 vector(source, edits, node, "translation", s)?;
                 super::write::geometry(source, edits, node, s)?;
             }
@@ -102,7 +118,7 @@ fn of_frame<'a, 'i>(
     factors: &dyn Fn(&str) -> Vector3<f64>,
 ) -> Option<Vector3<f64>> {
     let path = socket(node, name).or_else(|| child(node, "body").map(text))?;
-    follow(source, node, path, &model.names, |_| None).ok().map(|(body, _)| factors(body))
+    follow(source, node, path, model.names.path_of(node), &model.names).ok().map(|(body, _)| factors(body))
 }
 
 /// Multiplies a vector, where there is one.
