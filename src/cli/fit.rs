@@ -139,9 +139,11 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         let _ = std::fs::remove_file(out.join(super::network::CHECKPOINT));
     }
     #[cfg(feature = "learn")]
-    if fit.status == crate::fit::Status::Usable && arguments.trajectory == Kind::Mlp {
-        fit.warnings
-            .push("The descent was stopped before its end: the same command with --resume goes on from there. (--steps counts all since the beginning.)".into());
+    if fit.advice.as_deref().is_some_and(|advice| advice.contains("--resume")) {
+        fit.warnings.push(
+            "The same command with --resume goes on from where it was. (--steps counts all since the beginning.)"
+                .into(),
+        );
     }
     output.write(&fit, &provenance, arguments.json, console)
 }

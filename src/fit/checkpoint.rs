@@ -45,6 +45,8 @@ pub(super) struct Progress {
     pub smoothed: u32,
     /// Whether nothing more is estimated.
     pub settled: bool,
+    /// Whether it has come to rest: there is nothing to go on to.
+    pub rested: bool,
     /// How often frames that had gone adrift were taught what their neighbours do.
     pub mended: u32,
 }
@@ -258,7 +260,14 @@ impl Checkpoint {
         };
         let single = |name: &str| {
             let data = read(name, Dtype::F32, Some(parameters))?;
-            Ok(data.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect::<Vec<f32>>())
+            let numbers = data.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]));
+            let numbers = numbers.collect::<Vec<f32>>();
+            // What is divided by its root is never negative.
+            let sound = |x: &f32| x.is_finite() && (*x >= 0.0 || name != "second_moment");
+            match numbers.iter().find(|x| !sound(x)) {
+                Some(x) => Err(refuse(format!("`{name}` holds {x}"))),
+                None => Ok(numbers),
+            }
         };
         let any = |name: &str, n: Option<usize>| {
             let data = read(name, Dtype::F64, n)?;
@@ -319,7 +328,7 @@ mod tests {
             smoothness: vec![1e9],
             lasting: [4.0 / 3.0, 5.0],
             history: vec![3.0, -1.0 / 3.0],
-            progress: Progress { taken: 17, left: 3, smoothed: 2, settled: true, mended: 1 },
+            progress: Progress { taken: 17, left: 3, smoothed: 2, settled: true, rested: false, mended: 1 },
         }
     }
 

@@ -8,7 +8,7 @@ use super::build::Built;
 use super::checkpoint::{Checkpoint, Course, Progress};
 use super::options::{NetworkOptions, NetworkStart, SavedNetwork};
 use super::run::Run;
-use super::stages::{free_everything, relative_change};
+use super::stages::{free_everything, relative_change, stages};
 use super::verdict::Shortfall;
 use super::{FitOptions, Objective, Optimizer, Stage};
 use crate::error::{Error, Result};
@@ -22,7 +22,8 @@ use crate::solve::first_order::{
     AdamOptions, Descended, Group, Lesson, Memory, Networks, Schedule, Terms, adam, quasi_newton, shared_vector,
 };
 use crate::solve::{
-    EvidenceOptions, Free, Parameters, Problem, TrialProblem, observed, update_noise, update_smoothness,
+    EvidenceOptions, Free, Hyperparameters, Parameters, Problem, TrialProblem, observed, update_noise,
+    update_smoothness,
 };
 use crate::trajectory::mlp::{Head, Mlp};
 use crate::trajectory::{BSpline, Pose, Trajectory, nearest_spline};
@@ -77,6 +78,7 @@ pub(super) fn descend(
     let evidence = evidence(run.options);
     let problem = &mut built.problem;
     let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
+    let guess = (start.clone(), problem.free.clone(), problem.hyper.clone());
     let mut mlps = match &options.start {
         NetworkStart::Saved(saved) => saved_networks(problem, (saved, trials), options.terms.poses)?,
         NetworkStart::Random | NetworkStart::BSpline => random_networks(problem, &start, options)?,
@@ -94,6 +96,8 @@ pub(super) fn descend(
     }
     run.say(Stage::Pose, 0.1);
     let course = Course::new(problem, run.options, options);
+    // As many looks at all frames as without batches: until then costs are no measure.
+    let round = (options.round.max(1) as f64 * longer(problem, options)).ceil() as u64;
     let at = Networks::new(problem, &mlps, options.terms, None).flatten(&shared_vector(problem, &start));
     let mut here = match &run.options.resume {
         Some(bytes) => {
@@ -116,13 +120,13 @@ pub(super) fn descend(
                 update_noise(problem, &projected(problem, &mlps, &at, &knots)?, &evidence);
             }
             let settled = published || after_bspline;
-            let progress = Progress { left: options.round, settled, ..Progress::default() };
+            let progress = Progress { left: round, settled, ..Progress::default() };
             let [sigma, smoothness, history] = [const { Vec::new() }; 3];
             Checkpoint { parameters: at, state: None, sigma, smoothness, lasting: [1.0; 2], history, progress }
         }
     };
 
-    let mut converged = false;
+    let mut converged = here.progress.rested;
     while here.progress.taken < options.max_steps && !converged && !run.interrupted {
         let steps = here.progress.left.min(options.max_steps - here.progress.taken);
         let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
@@ -141,7 +145,7 @@ pub(super) fn descend(
         // One that was stopped at the end of a round has no steps left in it.
         let stuck = given_up || (steps > 0 && done.steps == 0 && !done.converged);
         if (here.progress.left == 0 || converged) && !run.interrupted {
-            here.progress.left = options.round.max(1);
+            here.progress.left = round;
             if !here.progress.settled {
                 let parameters = projected(problem, &mlps, &here.parameters, &knots)?;
                 let old = problem.hyper.sigmas().to_vec();
@@ -188,7 +192,9 @@ pub(super) fn descend(
             here.sigma = problem.hyper.sigmas().to_vec();
             here.smoothness.clone_from(&problem.hyper.smoothness);
             here.lasting = [problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames];
+            here.progress.rested = converged;
             keep(&here.to_bytes(&course)?);
+            run.resumable = true;
         }
         if stuck {
             break;
@@ -200,19 +206,19 @@ pub(super) fn descend(
         Some(Memory::Adam(state)) => state.runaways,
         _ => 0,
     };
-    // The best by the objective as it is now, which is the same for one that resumes with no steps left.
-    let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
-    let best = one_run(
-        run,
-        problem,
-        &networks,
-        here.parameters,
-        options,
-        here.state,
-        (here.progress.taken, 0),
-        &Arc::default(),
-    )
-    .best;
+    // The best by the objective as it is now, which is the same for one that resumes with no steps left; and of all frames: of batches the luckiest would win.
+    let whole = Networks::new(problem, &mlps, options.terms, None);
+    let best_of_batches = match (options.mini_batch, &mut here.state) {
+        (Some(_), Some(Memory::Adam(state))) => state.best.take().map(|best| best.1),
+        _ => None,
+    };
+    let evaluated = |at, state| one_run(run, problem, &whole, at, options, state, (here_taken, 0), &Arc::default());
+    let mut done = evaluated(here.parameters, here.state);
+    if let Some(at) = best_of_batches {
+        let other = evaluated(at, None);
+        done = if other.cost < done.cost { other } else { done };
+    }
+    let best = done.best;
     let parameters = projected(problem, &mlps, &best, &knots)?;
     let networks = Networks::new(problem, &mlps, options.terms, None);
     let ranges: Vec<_> = (0..mlps.len()).map(|i| networks.network(i)).collect();
@@ -231,18 +237,26 @@ pub(super) fn descend(
     });
     let end = match converged {
         true => End::Rest,
-        false if here_taken < options.max_steps => End::RanAway,
+        false if here_taken < options.max_steps => End::GaveUp,
         false => End::LastStep,
     };
-    let shortfall = match published || run.interrupted {
-        true => None,
-        false => shortfall(run, problem, &parameters, options, end),
+    let shortfall = match (run.interrupted, published) {
+        (true, _) => None,
+        (false, true) => Some(Shortfall {
+            reason: "the published method ends after a number of steps, whatever is left to gain".into(),
+            advice: match options.max_steps < options.expected_steps {
+                true => "go on with --resume and more --steps, up to all of them",
+                false => "compare its errors with those of --trajectory bspline",
+            }
+            .into(),
+        }),
+        (false, false) => shortfall(run, built, &parameters, guess, options, end),
     };
     converged &= shortfall.is_none();
     Ok(Descent { parameters, networks: mlps, converged, shortfall })
 }
 
-/// A descent has come to its end where the second-order solver, from there, lowers the mean error by less than this share.
+/// A descent has come to its end where the second-order solver, from there and from the first guess, comes to a mean error that is lower by less than this share.
 const LEFT: f64 = 0.03;
 
 /// How a descent ended.
@@ -251,44 +265,76 @@ enum End {
     /// Rates have faded, or no step lowers the objective.
     Rest,
     LastStep,
-    RanAway,
+    /// No step at all, or away at any rate.
+    GaveUp,
 }
 
-/// What there was left to gain where a descent ended: rates that have faded, and steps that are used up, say little of that.
+/// What there was left to gain where a descent ended: rates that have faded, and steps that are used up, say little of that. `guess` is what the B-spline's fit begins with.
 fn shortfall(
     run: &mut Run,
-    problem: &Problem,
+    built: &mut Built,
     parameters: &Parameters,
+    guess: (Parameters, Free, Hyperparameters),
     options: &NetworkOptions,
     end: End,
 ) -> Option<Shortfall> {
+    let here = mean_px(&built.problem, parameters);
+    let quiet = FitOptions { progress: None, ..run.options.clone() };
+    let mut aside = Run::new(&quiet);
     // A thousandth of a nat for each detection: a thirtieth of what `LEFT` is worth.
-    let little = 1e-3 * detections(problem) as f64;
-    let further = run.aside(|run| run.solve(problem, parameters.clone(), 8, little, 1e-3).parameters);
-    let (here, there) = (mean_px(problem, parameters), mean_px(problem, &further));
-    if end == End::Rest && here <= (1.0 + LEFT) * there {
+    let little = 1e-3 * detections(&built.problem) as f64;
+    let nearby = aside.solve(&built.problem, parameters.clone(), 8, little, 1e-3).parameters;
+    let nearby = mean_px(&built.problem, &nearby);
+    let (start, free, hyper) = guess;
+    let best = match options.start {
+        NetworkStart::BSpline => mean_px(&built.problem, &start),
+        NetworkStart::Random | NetworkStart::Saved(_) => {
+            let problem = &mut built.problem;
+            let (free, hyper) =
+                (std::mem::replace(&mut problem.free, free), std::mem::replace(&mut problem.hyper, hyper));
+            let fitted = stages(&mut aside, built, start).map(|(fitted, _)| mean_px(&built.problem, &fitted));
+            (built.problem.free, built.problem.hyper) = (free, hyper);
+            fitted.unwrap_or(f64::INFINITY)
+        }
+    };
+    if aside.interrupted {
+        run.interrupted = true;
         return None;
     }
-    let (how, advice) = match end {
-        End::Rest => (
-            "came to rest before there was nothing left to gain",
-            match (options.mini_batch, options.optimizer) {
-                (Some(_), _) => "leave out --batch or give more frames, or fit with --trajectory bspline",
-                (None, Optimizer::Adam) => {
-                    "leave out --learning-rate, try another --seed or size of --network, or fit with --trajectory bspline"
-                }
-                (None, Optimizer::Lbfgs) => "leave out --optimizer lbfgs, or fit with --trajectory bspline",
-            },
-        ),
-        End::LastStep => (
-            "was at its last step before there was nothing left to gain",
-            "go on with --resume and more --steps, or fit with --trajectory bspline",
-        ),
-        End::RanAway => ("ran away at any rate", "give a lower --learning-rate, or fit with --trajectory bspline"),
+    let reached = |there: f64| here <= (1.0 + LEFT) * there;
+    let (how, there) = match end {
+        _ if reached(nearby) && reached(best) => match end {
+            End::Rest => return None,
+            End::LastStep => ("was at its last step: the second-order solver, from there,", nearby.min(here)),
+            End::GaveUp => ("could not go on: the second-order solver, from there,", nearby.min(here)),
+        },
+        End::Rest if reached(nearby) => {
+            ("came to rest in another minimum: the second-order solver, from the first guess,", best)
+        }
+        End::Rest => {
+            ("came to rest before there was nothing left to gain: the second-order solver, from there,", nearby)
+        }
+        End::LastStep => {
+            ("was at its last step before there was nothing left to gain: the second-order solver", nearby.min(best))
+        }
+        End::GaveUp => {
+            ("could not go on before there was nothing left to gain: the second-order solver", nearby.min(best))
+        }
     };
-    let reason = format!(
-        "the descent {how}: from there the second-order solver takes the mean error from {here:.1} to {there:.1} px"
-    );
+    let usual = NetworkOptions::default();
+    let advice = match (end, options.optimizer) {
+        (End::LastStep, _) => "go on with --resume and more --steps, or fit with --trajectory bspline",
+        (_, Optimizer::Lbfgs) => "leave out --optimizer lbfgs, or fit with --trajectory bspline",
+        (End::GaveUp, _) => "give a lower --learning-rate, or fit with --trajectory bspline",
+        (End::Rest, _) if options.rates.network != usual.rates.network => "leave out --learning-rate",
+        (End::Rest, _) if options.mini_batch.is_some() => {
+            "leave out --batch or give more frames, or fit with --trajectory bspline"
+        }
+        (End::Rest, _) => {
+            "begin at the B-spline's fit (--warm-start bspline), try another --seed, or fit with --trajectory bspline"
+        }
+    };
+    let reason = format!("the descent {how} comes to a mean error of {there:.1} px, the network to {here:.1}");
     Some(Shortfall { reason, advice: advice.into() })
 }
 
@@ -305,6 +351,9 @@ fn mean_px(problem: &Problem, parameters: &Parameters) -> f64 {
 
 /// Numbers of four bytes that a descent by Adam holds for each parameter, its checkpoint being written (measured: 69 bytes at 15 million, 67 at 68 million).
 const COPIES: f64 = 17.0;
+
+/// The same of L-BFGS, which remembers twenty steps and their gradients in eight bytes each (measured: 1400 bytes at 0.8 million).
+const COPIES_LBFGS: f64 = 350.0;
 
 /// Memory beyond which a user of a laptop should know, bytes.
 const MUCH: f64 = 4e9;
@@ -325,10 +374,14 @@ fn spoken_of(warnings: &mut Vec<String>, problem: &Problem, mlps: &[Mlp], option
         ));
     }
     let parameters: usize = mlps.iter().map(|m| m.parameters().len()).sum();
-    let bytes = COPIES * 4.0 * parameters as f64;
+    let (copies, other) = match options.optimizer {
+        Optimizer::Adam => (COPIES, ""),
+        Optimizer::Lbfgs => (COPIES_LBFGS, ", a twentieth of that with --optimizer adam"),
+    };
+    let bytes = copies * 4.0 * parameters as f64;
     if bytes > MUCH {
         tracing::warn!(
-            "The networks have {:.0} million parameters: their descent takes about {:.0} GB of memory.",
+            "The networks have {:.1} million parameters: their descent takes about {:.0} GB of memory{other}.",
             1e-6 * parameters as f64,
             1e-9 * bytes
         );
@@ -426,14 +479,19 @@ fn evidence(options: &FitOptions) -> EvidenceOptions {
     }
 }
 
+/// The root of how many batches make the whole; 1 without.
+fn longer(problem: &Problem, options: &NetworkOptions) -> f64 {
+    let frames: usize = problem.trials.iter().map(|t| t.times.len()).sum();
+    options.mini_batch.map_or(1.0, |batch| (frames as f64 / batch.frames as f64).sqrt().max(1.0))
+}
+
 /// Adam's options for a problem. With mini-batches, gradients are noisy in proportion to the root of how many of them make the whole: rates stay high for as many times as long, and what
 /// costs differ by from one batch to the next is no plateau.
 fn adam_options(problem: &Problem, options: &NetworkOptions) -> AdamOptions {
     let mut adam = options.adam.clone();
     adam.runaway = options.runaway * detections(problem) as f64;
-    let frames: usize = problem.trials.iter().map(|t| t.times.len()).sum();
-    if let Some(batch) = options.mini_batch.filter(|batch| batch.frames < frames) {
-        let longer = (frames as f64 / batch.frames as f64).sqrt();
+    if options.mini_batch.is_some() {
+        let longer = longer(problem, options);
         let schedule = &mut adam.schedule;
         schedule.half_life *= longer;
         schedule.window = (schedule.window as f64 * longer).ceil() as u64;

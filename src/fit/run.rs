@@ -13,6 +13,8 @@ pub(super) struct Run<'a> {
     pub iterations: u64,
     /// Whether it was asked to stop.
     pub interrupted: bool,
+    /// Whether a checkpoint was kept to go on from.
+    pub resumable: bool,
     /// The last one begun.
     pub stage: Stage,
     /// The solver's memory.
@@ -27,6 +29,7 @@ impl<'a> Run<'a> {
             history: Vec::new(),
             iterations: 0,
             interrupted: false,
+            resumable: false,
             stage: Stage::Initialise,
             workspace: Workspace::default(),
         }

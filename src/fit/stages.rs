@@ -221,7 +221,7 @@ fn attempt(
             converged,
             shortfall,
             interrupted: run.interrupted,
-            resumable: options.checkpoint.is_some() && !matches!(options.trajectory, TrajectoryKind::BSpline),
+            resumable: run.resumable,
             stage,
             iterations: run.iterations as usize,
             history: run.history,
@@ -255,7 +255,7 @@ fn nothing_holds(problem: &Problem, at: &NonPositivePivot) -> String {
 }
 
 /// Pose → subject → cameras. Returns the parameters and whether the last minimisation converged.
-fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parameters, bool)> {
+pub(super) fn stages(run: &mut Run, built: &mut Built, start: Parameters) -> Result<(Parameters, bool)> {
     let options = run.options;
     let evidence = match options.refine_cameras {
         true => EvidenceOptions::with_free_cameras(),

@@ -61,11 +61,11 @@ pub(super) fn verdict(
     set: &KeypointSet,
 ) -> Verdict {
     let ended = ended(done, after);
-    if ended.status == Status::Failed {
-        return ended;
-    }
     match (insane_fit(done, problem, after, height_m, set), &done.shortfall) {
         (None, _) => ended,
+        (Some(insane), _) if ended.status == Status::Failed => {
+            Verdict { reason: format!("{}; {}", ended.reason, insane.reason), ..ended }
+        }
         (Some(insane), None) => insane,
         // What has not come to its end proves nothing of calibration and keypoints.
         (Some(insane), Some(Shortfall { reason, advice })) => {

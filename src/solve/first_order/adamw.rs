@@ -117,6 +117,8 @@ pub struct AdamState {
 /// Costs that are averaged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Window {
+    /// The best cost before it began.
+    before: Option<f64>,
     count: u64,
     mean: f64,
     /// Sum of squared distances from the mean.
@@ -290,6 +292,10 @@ impl AdamW {
             return false;
         }
         let best = self.state.best.as_ref().map_or(f64::INFINITY, |b| b.0);
+        if self.state.window.count == 0 {
+            // Costs that fall within a window are above its end.
+            self.state.window.before = self.state.best.as_ref().map(|b| b.0);
+        }
         if self.state.best.is_none() || (cost < best && self.state.step.is_multiple_of(LOOK)) {
             match &mut self.state.best {
                 Some((c, p)) => {
@@ -304,7 +310,7 @@ impl AdamW {
             return true;
         }
         let window = std::mem::take(&mut self.state.window);
-        if window.mean > best + self.options.runaway {
+        if window.before.is_some_and(|before| window.mean > before + self.options.runaway) {
             self.state.last = None;
             return false;
         }

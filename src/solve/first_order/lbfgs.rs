@@ -143,6 +143,12 @@ pub fn quasi_newton(
     let back = |x: &[f64]| -> Vec<f32> {
         x.iter().zip(&unit).zip(&start).map(|((x, u), p)| if *u > 0.0 { (x * u) as f32 } else { *p }).collect()
     };
+    if steps == 0 {
+        let state = memory.map(Memory::QuasiNewton);
+        let cost = objective.descend(&Arc::new(start.clone()), 0, &mut vec![0.0; start.len()]);
+        let (last, best) = (start.clone(), start);
+        return Descended { last, best, cost, steps: 0, converged: false, interrupted: false, state };
+    }
     let remembered = memory.and_then(|bytes| postcard::from_bytes::<(Watched<Solve>, At)>(&bytes).ok());
     let mut remembered = remembered.filter(|(_, state)| state.param.as_ref().is_some_and(|p| p.len() == x.len()));
     let problem = Scaled {
