@@ -242,13 +242,16 @@ pub(super) fn descend(
     };
     let shortfall = match (run.interrupted, published) {
         (true, _) => None,
+        (false, true) if here_taken < options.expected_steps => Some(Shortfall {
+            reason: format!(
+                "the descent ended after {here_taken} of the published method's {} steps",
+                options.expected_steps
+            ),
+            advice: "go on with --resume and more --steps".into(),
+        }),
         (false, true) => Some(Shortfall {
-            reason: "the published method ends after a number of steps, whatever is left to gain".into(),
-            advice: match options.max_steps < options.expected_steps {
-                true => "go on with --resume and more --steps, up to all of them",
-                false => "compare its errors with those of --trajectory bspline",
-            }
-            .into(),
+            reason: "the published method ends after its steps, whatever is left to gain".into(),
+            advice: "compare its errors with those of --trajectory bspline".into(),
         }),
         (false, false) => shortfall(run, built, &parameters, guess, options, end),
     };

@@ -63,11 +63,12 @@ pub(super) fn verdict(
     let ended = ended(done, after);
     match (insane_fit(done, problem, after, height_m, set), &done.shortfall) {
         (None, _) => ended,
-        (Some(insane), _) if ended.status == Status::Failed => {
+        // What has not come to its end proves nothing of calibration and keypoints.
+        (Some(_), Some(_)) if ended.status == Status::Failed => ended,
+        (Some(insane), None) if ended.status == Status::Failed => {
             Verdict { reason: format!("{}; {}", ended.reason, insane.reason), ..ended }
         }
         (Some(insane), None) => insane,
-        // What has not come to its end proves nothing of calibration and keypoints.
         (Some(insane), Some(Shortfall { reason, advice })) => {
             Verdict::failed("sanity", format!("{}; {reason}", insane.reason), advice)
         }
