@@ -1,10 +1,11 @@
 //! Inverse kinematics of single frames: against OpenSim's own results, and against poses that are known.
 
 use kinefit::fit::{IkFit, default_skeleton, inverse_kinematics};
-use kinefit::kinematics::{Frame, forward};
+use kinefit::kinematics::{Frame, Mechanism, forward};
 use kinefit::session::markers::{self, MarkerTrial};
 use kinefit::session::tasks::{CoordinateTask, IkTasks, MarkerTask, Target};
-use kinefit::skeleton::{Motion, Offsets, Scales, Skeleton, read_model, read_model_str};
+use kinefit::skeleton::{MarkerId, Motion, Offsets, ScaleGroups, Scales, Skeleton, read_model, read_model_str};
+use kinefit::solve::InverseKinematics;
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -396,6 +397,33 @@ fn gaps_are_gaps() {
     assert!(fit.q.iter().flatten().all(|v| v.is_finite()));
     for f in [0, 3, 5, 8, 11] {
         assert!(fit.frames[f].cost < 1e-15, "frame {f}: {:e}", fit.frames[f].cost);
+    }
+}
+
+/// By the factor that the last step has left, and by one of their own. Both carry 1e-9 of the diagonal; the step's has 1e-14 of the largest beside it, which what is observed least by far feels in
+/// the fourth digit.
+#[test]
+fn deviations_of_the_last_step_are_those_of_the_pose() {
+    let (skeleton, _, trial) = known(3, 5);
+    let mechanism = Mechanism::new(skeleton.with_rotors(), ScaleGroups::default());
+    let columns: Vec<(usize, MarkerId)> =
+        trial.names.iter().enumerate().filter_map(|(i, n)| Some((i, skeleton.marker(n)?))).collect();
+    let followed: Vec<(MarkerId, f64)> = columns.iter().map(|c| (c.1, 1.0)).collect();
+    let problem = InverseKinematics::new(&mechanism, Scales::ones(&skeleton), Offsets::zeros(&skeleton), &followed);
+    let fit = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
+    let (mut work, mut pose) = (problem.workspace(), problem.layout().default_pose());
+    pose.q.copy_from_slice(&fit.q[1]);
+    pose.rotors = skeleton.with_rotors().rotor_rotations(&fit.q[1]);
+    let points: Vec<_> = columns.iter().map(|c| trial.get(1, c.0)).collect();
+    let outcome = problem.solve(&points, &[], &mut pose, &mut work);
+    assert!(outcome.converged, "{outcome:?}");
+    let left = problem.variances(&points, &pose, true, &mut work);
+    let own = problem.variances(&points, &pose, false, &mut work);
+    for (a, b) in left.scalars.iter().zip(&own.scalars) {
+        assert!(a == b || (a / b - 1.0).abs() < 1e-3, "{a:e} {b:e}");
+    }
+    for (a, b) in left.rotors.iter().zip(&own.rotors) {
+        assert!((a - b).amax() < 1e-6 * b.amax(), "{a} {b}");
     }
 }
 

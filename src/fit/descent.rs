@@ -132,8 +132,7 @@ pub(super) fn descend(
         let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
         let history = Arc::new(Mutex::new(Vec::new()));
         let at = std::mem::take(&mut here.parameters);
-        let done =
-            one_run(run, problem, &networks, at, options, here.state.take(), (here.progress.taken, steps), &history);
+        let done = one_run(run, &networks, at, options, here.state.take(), (here.progress.taken, steps), &history);
         (here.parameters, here.state) = (done.last, done.state);
         here.progress.taken += done.steps;
         here.progress.left = here.progress.left.saturating_sub(done.steps);
@@ -212,7 +211,7 @@ pub(super) fn descend(
         (Some(_), Some(Memory::Adam(state))) => state.best.take().map(|best| best.1),
         _ => None,
     };
-    let evaluated = |at, state| one_run(run, problem, &whole, at, options, state, (here_taken, 0), &Arc::default());
+    let evaluated = |at, state| one_run(run, &whole, at, options, state, (here_taken, 0), &Arc::default());
     let mut done = evaluated(here.parameters, here.state);
     if let Some(at) = best_of_batches {
         let other = evaluated(at, None);
@@ -505,7 +504,6 @@ fn adam_options(problem: &Problem, options: &NetworkOptions) -> AdamOptions {
 
 fn one_run(
     run: &Run,
-    problem: &Problem,
     networks: &Networks,
     at: Vec<f32>,
     options: &NetworkOptions,
@@ -528,9 +526,11 @@ fn one_run(
     let watched = (Some(Arc::new(progress) as _), stop);
     match (options.optimizer, state) {
         (Optimizer::Adam, Some(Memory::Adam(state))) => {
-            adam(networks, at, groups, &adam_options(problem, options), Some(state), steps, watched)
+            adam(networks, at, groups, &adam_options(networks.problem(), options), Some(state), steps, watched)
         }
-        (Optimizer::Adam, _) => adam(networks, at, groups, &adam_options(problem, options), None, steps, watched),
+        (Optimizer::Adam, _) => {
+            adam(networks, at, groups, &adam_options(networks.problem(), options), None, steps, watched)
+        }
         (Optimizer::Lbfgs, Some(Memory::QuasiNewton(memory))) => {
             quasi_newton(networks, at, &groups, Some(memory), steps, watched)
         }

@@ -63,6 +63,11 @@ impl<'a> Networks<'a> {
         Self { problem, mlps, terms, mini_batch, whole, frames }
     }
 
+    /// What they are fitted to.
+    pub fn problem(&self) -> &Problem {
+        self.problem
+    }
+
     /// Length of the flat vector.
     pub fn parameters(&self) -> usize {
         self.shared().end
