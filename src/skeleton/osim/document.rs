@@ -38,6 +38,9 @@ pub(super) struct Coupler<'a, 'i> {
     pub node: Node<'a, 'i>,
 }
 
+/// Paths to frames that are longer than this are no model's: names inside names would fill all memory.
+const LONGEST_PATH: usize = 1024;
+
 /// What paths to frames stand for.
 #[derive(Default)]
 pub(super) struct FrameNames<'a, 'i> {
@@ -247,9 +250,9 @@ impl<'a, 'i> FrameNames<'a, 'i> {
     }
 
     fn add_frame(&mut self, node: Node<'a, 'i>, path: &str) {
-        if let (true, Some(name)) = (is_frame(node), node.attribute("name")) {
+        let name = node.attribute("name").filter(|name| is_frame(node) && path.len() + name.len() < LONGEST_PATH);
+        if let Some(name) = name {
             let path = format!("{path}/{name}");
-            // XML as deep as it is read would not overflow the stack.
             self.add_frames_of(node, &path);
             self.paths.insert(node.id(), path.clone());
             self.frames.insert(path, node);
@@ -321,6 +324,21 @@ fn absolute(path: &str, owner: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A name of a megabyte on a frame, with frames in frames below it.
+    #[test]
+    fn names_inside_names_do_not_fill_memory() {
+        let frame = |name: &str, inside: &str| {
+            format!("<PhysicalOffsetFrame name=\"{name}\"><components>{inside}</components></PhysicalOffsetFrame>")
+        };
+        let nested = (0..60).fold(String::new(), |inside, i| frame(&format!("f{i}"), &inside));
+        let text = format!("<Body><components>{}{nested}</components></Body>", frame(&"x".repeat(1 << 20), &nested));
+        let document = crate::skeleton::xml::parse("frames.osim", &text).unwrap();
+        let mut names = FrameNames::default();
+        names.add_frames_of(document.root_element(), "/bodyset/b");
+        assert_eq!(names.frames.len(), 60);
+        assert!(names.frame("/bodyset/b/f59/f58", "").is_some() && names.frame("f58", "/bodyset/b/f59").is_some());
+    }
 
     #[test]
     fn paths_are_resolved_against_their_owner() {
