@@ -1,7 +1,9 @@
 //! What holds of both formats: writing and reading back, damaged and endless input.
 
 use crate::{ARM, LEG, data, kinematics, moves_the_same, some_pose, some_subject};
-use kinefit::skeleton::{Offsets, ScaleGroups, Scales, UpAxis, read_model, read_model_str, write_mjcf, write_osim};
+use kinefit::skeleton::{
+    Offsets, ScaleGroups, Scales, Skeleton, UpAxis, read_model, read_model_str, write_mjcf, write_osim,
+};
 use proptest::prelude::*;
 use std::io::Write;
 
@@ -43,6 +45,24 @@ fn models_are_written_in_their_own_format_and_the_other() {
         refused.contains("every_joint.osim:") && refused.contains("custom") && refused.contains("directly"),
         "{refused}"
     );
+}
+
+/// OpenSim 4.6 opens neither a clamped coordinate whose default lies outside its range nor a joint that turns twice about one axis; MuJoCo both.
+#[test]
+fn no_model_is_written_that_opensim_does_not_open() {
+    let read = |joints: &str| {
+        let body = format!("<body name=\"a\">{joints}<site name=\"s\" pos=\"0.3 0 0\"/></body>");
+        read_model_str("m.xml", &format!("<mujoco><worldbody>{body}</worldbody></mujoco>")).unwrap()
+    };
+    let written = |s: &Skeleton| write_osim(s, &Scales::ones(s), &Offsets::zeros(s));
+    let away = read(r#"<joint name="j" range="10 40" limited="true"/>"#);
+    let back = read_model_str("w.osim", &written(&away).unwrap()).unwrap();
+    assert!(!back.coordinates[0].clamped && back.coordinates[0].range == away.coordinates[0].range);
+    let reached = read(r#"<joint name="j" range="-10 40" limited="true"/>"#);
+    assert!(read_model_str("w.osim", &written(&reached).unwrap()).unwrap().coordinates[0].clamped);
+    let turns = ["0 0 1", "0 1 0", "0 0 -1"].map(|axis| format!("<joint axis=\"{axis}\"/>"));
+    let refused = written(&read(&turns.concat())).unwrap_err().to_string();
+    assert!(refused.contains("<body name=\"a\">") && refused.contains("two rotations along one axis"), "{refused}");
 }
 
 #[test]

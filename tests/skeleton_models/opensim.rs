@@ -123,6 +123,19 @@ fn marker_sets_add_replace_and_are_written_back() {
     assert!(error.contains("set.xml:3") && error.contains("elbow") && error.contains("`upper`"), "{error}");
 }
 
+/// A marker that does not say where it is sits at its body's origin in OpenSim 4.6, and is written with its offset.
+#[test]
+fn a_marker_without_a_location_sits_at_the_origin() {
+    let text = ARM.replace("<location>0.25 0 0</location>", "");
+    let arm = read_model_str("arm.osim", &text).unwrap();
+    assert_eq!(arm.markers[0].location, Vector3::zeros());
+    assert_eq!(write_osim(&arm, &Scales::ones(&arm), &Offsets::zeros(&arm)).unwrap(), text);
+    let (scales, offsets) = some_subject(&arm);
+    let written = read_model_str("w.osim", &write_osim(&arm, &scales, &offsets).unwrap()).unwrap();
+    assert!(offsets.0[0].norm() > 0.0 && written.markers[0].location == offsets.0[0]);
+    moves_the_same(&arm, &scales, &offsets, &written);
+}
+
 /// What is wrong with a model, and what the message must name.
 #[test]
 fn hostile_models_are_refused_with_the_place() {
@@ -167,6 +180,10 @@ fn hostile_models_are_refused_with_the_place() {
         (change("<translation>0.3 0 0", "<translation>0.3 0"), &["three numbers", "m.osim:6"]),
         (change("<location>0.25", "<location>1e999"), &["1e999", "m.osim:11"]),
         (change("<range>0 2.5", "<range>3 2.5"), &["range", "m.osim:5"]),
+        (
+            change("<range>0 2.5", "<range>0.5 2.5"),
+            &["<Coordinate name=\"elbow_angle\">", "default value 0 ", "0.5 to 2.5", "clamped", "m.osim:5"],
+        ),
         (
             change("<Body name=\"forearm\"/>", "<Body name=\"forearm\"><mass>NaN</mass></Body>"),
             &["m.osim:2, <mass> of <Body name=\"forearm\">", "`NaN` is not a finite number"],
@@ -298,6 +315,8 @@ fn axes_are_found_by_name() {
         (format!("{first}{first}"), "a second axis of the joint has this name"),
         (format!("{first}{}", axis("rotation4", "1 0 0", "twist")), "translation3"),
         (axis("", "0 0 1", "").repeat(7), "one more"),
+        (format!("{first}{}", axis("rotation3", "0 0 -2", "twist")), "lies along that of another rotation"),
+        (format!("{along}{}", axis("translation3", "1 1e-6 0", "twist")), "lies along that of another translation"),
     ] {
         let error = arm(axes).unwrap_err().to_string();
         assert!(error.contains(said) && error.contains("arm.osim:6"), "{error}");

@@ -3,6 +3,7 @@
 //! A CustomJoint displaces along up to three axes and then turns about up to three, between two fixed frames; a body whose steps are not
 //! of that shape is refused.
 
+use super::joint::COLLINEAR;
 use crate::Result;
 use crate::skeleton::generate::{Move, Pose, Step, inexact, inexact_coordinate, joined, steps};
 use crate::skeleton::{Function, GROUND, ModelSource, Motion, Offsets, Scales, Skeleton, UpAxis};
@@ -200,6 +201,11 @@ fn joint(skeleton: &Skeleton, body: usize, steps: &[Step], placed: &mut HashSet<
     let mut axes = String::new();
     for (kind, moves) in [("rotation", &shape.rotations), ("translation", &shape.translations)] {
         let given: Vec<Unit<Vector3<f64>>> = moves.iter().map(|m| m.axis).collect();
+        let parallel = |i: usize| given[..i].iter().any(|first| first.cross(&given[i]).norm() < COLLINEAR);
+        if (1..given.len()).any(parallel) {
+            let why = format!("it has two {kind}s along one axis, and OpenSim opens no such joint");
+            return Err(inexact(skeleton, body, FORMAT, &why));
+        }
         for (k, axis) in completed(&given).into_iter().enumerate() {
             let (name, f) = match moves.get(k) {
                 Some(m) => {
@@ -246,12 +252,14 @@ fn coordinate(skeleton: &Skeleton, i: usize) -> String {
         Motion::Rotational => [-100.0, 100.0],
         Motion::Translational | Motion::Coupled => [-1000.0, 1000.0],
     });
+    // OpenSim opens no model where a clamped coordinate's default lies outside its range.
+    let reached = c.range.is_some_and(|[low, high]| low <= c.default && c.default <= high);
     format!(
         "<Coordinate name=\"{}\"><default_value>{}</default_value><range>{}</range><clamped>{}</clamped><locked>{}</locked></Coordinate>",
         escaped(&c.name),
         c.default,
         joined(&range),
-        c.clamped && c.range.is_some(),
+        c.clamped && reached,
         c.locked
     )
 }

@@ -8,6 +8,12 @@ use crate::skeleton::{Function, Motion};
 use nalgebra::{Rotation3, Unit, Vector3};
 use roxmltree::Node;
 
+/// How far beyond its range OpenSim takes the default value of a clamped coordinate: `√ε` of double precision.
+const CLAMP_ROOM: f64 = 1.490_116_119_384_765_6e-8;
+
+/// The sine of the angle below which OpenSim calls two axes collinear.
+pub(super) const COLLINEAR: f64 = 1e-5;
+
 /// A joint between two bodies.
 pub(super) struct Joint<'a, 'i> {
     pub name: &'a str,
@@ -286,9 +292,29 @@ fn custom_axes<'a, 'i>(
         coordinate.motion = used.unwrap_or(coordinate.motion);
         coordinate.judge_range();
     }
+    check_directions(source, &slots, &axes)?;
     // Translations happen in F, before the rotations.
     axes.sort_by_key(|a| !a.translates);
     Ok(axes)
+}
+
+/// Refuses two rotations, or two translations, along one line: OpenSim opens no such joint.
+fn check_directions(source: Source<'_, '_>, slots: &[Option<Node<'_, '_>>; 6], axes: &[Axis<'_, '_>]) -> Result<()> {
+    let elements: Vec<_> = slots.iter().flatten().collect();
+    for (i, second) in axes.iter().enumerate() {
+        let parallel = |first: &&Axis<'_, '_>| {
+            first.translates == second.translates && first.axis.cross(&second.axis).norm() < COLLINEAR
+        };
+        if axes[..i].iter().any(|first| parallel(&first)) {
+            let what = if second.translates { "translation" } else { "rotation" };
+            return Err(source.error(
+                *elements[i],
+                format_args!("its axis lies along that of another {what} of the joint"),
+                "give the joint three directions, those of axes that do nothing too; OpenSim does not open such a model",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The elements of the six axes: OpenSim finds them by name, in whatever order they stand; those without a name take the places left.
@@ -362,6 +388,14 @@ fn read_coordinate<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result
         }
         None => None,
     };
+    let clamped = flag(source, node, "clamped", false)?;
+    if let Some([a, b]) = range.filter(|[a, b]| clamped && !(a - CLAMP_ROOM < default && default < b + CLAMP_ROOM)) {
+        return Err(source.error(
+            node,
+            format_args!("its default value {default} lies outside its range, {a} to {b}, and it is clamped to that"),
+            "correct <default_value> or <range>, or set <clamped> to false; OpenSim does not open such a model",
+        ));
+    }
     Ok(CoordinateElement {
         name,
         node,
@@ -369,7 +403,7 @@ fn read_coordinate<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result
         default,
         range,
         placeholder: None,
-        clamped: flag(source, node, "clamped", false)?,
+        clamped,
         locked: flag(source, node, "locked", false)?,
     })
 }

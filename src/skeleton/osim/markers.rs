@@ -17,6 +17,8 @@ pub(super) struct MarkerElement<'a, 'i> {
     pub body: &'a str,
     /// In the body's frame.
     pub location: Vector3<f64>,
+    /// In the frame it is written in.
+    pub own: Vector3<f64>,
     pub fixed: bool,
     /// Between the body and the frame it is written in.
     pub offsets: Vec<Offset<'a, 'i>>,
@@ -36,14 +38,14 @@ pub(super) fn collect<'a, 'i>(
         if seen.insert(name, ()).is_some() {
             return Err(source.error(node, "a second marker has this name", "give every marker its own name"));
         }
-        let location = source.need(node, "location")?;
-        let location = source.vector(location, text(location))?;
+        // Left out, OpenSim reads zeros.
+        let own = child(node, "location").map_or(Ok(Vector3::zeros()), |n| source.vector(n, text(n)))?;
         let path = socket(node, "parent_frame").or_else(|| child(node, "body").map(text)).unwrap_or("");
         if path.is_empty() {
             return Err(source.error(node, "it does not say which body it is fixed to", "add <socket_parent_frame>"));
         }
         let (body, offsets) = follow(source, node, path, &format!("/markerset/{name}"), names)?;
-        let mut place = location;
+        let mut place = own;
         for offset in offsets.iter().rev() {
             // Its scale factors are the body's, but along the frame's axes: only parallel axes agree.
             if offset.rotation.angle() > 1e-12 {
@@ -59,6 +61,7 @@ pub(super) fn collect<'a, 'i>(
             name,
             body,
             location: place,
+            own,
             fixed: flag(source, node, "fixed", false)?,
             offsets,
             node,

@@ -258,8 +258,6 @@ fn markers(
         skeleton.markers.iter().enumerate().map(|(i, m)| (m.name.as_str(), i)).collect();
     let written: HashSet<&str> = model.markers.iter().map(|m| m.name).collect();
     for element in &model.markers {
-        let location = source.need(element.node, "location")?;
-        let own = source.vector(location, text(location))?;
         let Some(&i) = by_name.get(element.name) else { continue };
         let marker = &skeleton.markers[i];
         if skeleton.bodies[marker.body.index()].name != element.body || marker.fixed != element.fixed {
@@ -270,13 +268,20 @@ fn markers(
         }
         edits.offsets(&element.offsets, Vector3::from(scales.0[marker.body.index()]));
         // What lies between the body and the frame it is written in is scaled there.
-        let between = (element.location - own).component_mul(&Vector3::from(scales.0[marker.body.index()]));
+        let between = (element.location - element.own).component_mul(&Vector3::from(scales.0[marker.body.index()]));
         let new = place(i, marker) - between;
         let unchanged = marker.location == element.location
             && offsets.0[i] == Vector3::zeros()
             && scales.0[marker.body.index()] == [1.0; 3];
         if !unchanged {
-            edits.content(location, joined(new.as_slice()));
+            match (child(element.node, "location"), element.node.last_child()) {
+                (Some(location), _) => edits.content(location, joined(new.as_slice())),
+                (None, Some(last)) => {
+                    edits.insert(last.range().end, format!("<location>{}</location>", joined(new.as_slice())));
+                }
+                // It has at least the name of its body.
+                (None, None) => {}
+            }
         }
     }
     let new: String = skeleton
