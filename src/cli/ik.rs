@@ -6,6 +6,7 @@ use super::interrupt;
 use super::model::ModelArguments;
 use crate::error::{Error, Result};
 use crate::fit::{FitOptions, MarkerFit, Status, default_scale_groups, fit_markers, inverse_kinematics};
+use crate::quality::LYING;
 use crate::report::{
     IkSummary, NewFile, OffsetFigures, OutputFolder, Subject, ik_files, ik_summary, marker_trial_files,
     marker_trial_summary, subject_files,
@@ -13,8 +14,8 @@ use crate::report::{
 use crate::session::markers::MarkerTrial;
 use crate::session::tasks::{CoordinateTask, IkTasks, Target};
 use crate::session::{coordinates, markers, tasks};
-use crate::skeleton::{ScaleGroups, Skeleton};
-use clap::Args;
+use crate::skeleton::{ScaleGroups, Skeleton, UpAxis};
+use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -51,6 +52,9 @@ pub(super) struct Arguments {
     /// Coordinates (.mot, .sto) for tasks whose value is `from_file`; with --independent-frames
     #[arg(long, value_name = "FILE")]
     coordinates: Option<PathBuf>,
+    /// The axis that points up in the files of markers, static ones too, whatever they say of it [default: a C3D's own; otherwise that of the model]
+    #[arg(long, value_name = "AXIS")]
+    up: Option<Up>,
     /// Fit the sizes of the segments
     #[arg(long, conflicts_with = "independent_frames")]
     scale: bool,
@@ -72,6 +76,13 @@ pub(super) struct Arguments {
     /// Processor cores to use [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+}
+
+/// A vertical axis, as the command line names it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Up {
+    Y,
+    Z,
 }
 
 /// Stretches without markers that are named one by one.
@@ -101,7 +112,7 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
                 "rename one of the files",
             ));
         }
-        trials.push(Named { name, trial: read_trial(path, console)? });
+        trials.push(Named { name, trial: read_trial(path, arguments, console)? });
     }
     if let Some(tasks) = &tasks {
         check_tasks(tasks, &skeleton, &trials, console);
@@ -124,6 +135,16 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         }
         if !summary.not_in_trial.is_empty() {
             console.warn(&format!("The trial {name} lacks markers of the model: {}.", list(&summary.not_in_trial)));
+        }
+        if let Some(angle) = summary.leans_deg.filter(|angle| *angle > LYING) {
+            // What would set it upright if the file's vertical is not the one that was taken.
+            let other = match named.trial.up.unwrap_or(skeleton.up) {
+                UpAxis::Y => "z",
+                UpAxis::Z => "y",
+            };
+            console.warn(&format!(
+                "In the trial {name}, the subject leans by {angle:.0}° or more in half of the frames. Unless it lies, another axis points up in the file than was taken: give --up {other}."
+            ));
         }
         if summary.gaps.len() > GAPS_NAMED {
             console.warn(&format!(
@@ -206,8 +227,13 @@ fn check_coordinates(arguments: &Arguments, tasks: Option<&IkTasks>) -> Result<(
     }
 }
 
-fn read_trial(path: &Path, console: &Console) -> Result<MarkerTrial> {
+fn read_trial(path: &Path, arguments: &Arguments, console: &Console) -> Result<MarkerTrial> {
     let mut trial = markers::read(path)?;
+    trial.up = match arguments.up {
+        Some(Up::Y) => Some(UpAxis::Y),
+        Some(Up::Z) => Some(UpAxis::Z),
+        None => trial.up,
+    };
     let zeros = trial.without_zeros();
     if zeros > 0 {
         console.warn(&format!(
@@ -260,7 +286,7 @@ fn together(
     trials: &[Named],
     console: &Console,
 ) -> Result<Results> {
-    let still = arguments.still.iter().map(|path| read_trial(path, console)).collect::<Result<Vec<_>>>()?;
+    let still = arguments.still.iter().map(|path| read_trial(path, arguments, console)).collect::<Result<Vec<_>>>()?;
     let all: Vec<MarkerTrial> = trials.iter().map(|t| t.trial.clone()).chain(still).collect();
     let scale_groups = match &arguments.scale_groups {
         Some(path) => Some(ScaleGroups::read(path, skeleton)?),

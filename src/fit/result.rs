@@ -9,7 +9,7 @@ use super::{CameraFit, OffsetFit, ScaleFit, SessionFit, Status, Timings, TrialFi
 use crate::camera::Camera;
 use crate::kinematics::{Frame, forward};
 use crate::math::so3;
-use crate::quality::{Reprojection, default_height, inclination, reprojection};
+use crate::quality::{LYING, Reprojection, default_height, inclination, reprojection};
 use crate::session::Session;
 use crate::skeleton::{BodyId, Rotor, Skeleton};
 use crate::solve::{Parameters, PixelResidual, Problem, TrialProblem, Uncertainty, tangent_of_angles};
@@ -189,9 +189,6 @@ fn other_stature(stated: Option<f64>, fitted: Option<f64>) -> Option<String> {
         )
     })
 }
-
-/// Leaning by more than this in half of all frames, nobody stands, degrees.
-const LYING: f64 = 60.0;
 
 /// A subject that lies may lie; more often the calibration's vertical is another.
 fn not_upright(skeleton: &Skeleton, trials: &[TrialFit]) -> Option<String> {

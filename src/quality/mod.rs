@@ -10,4 +10,4 @@ pub use evaluate::{
 };
 pub use fitted::{FittedCoordinate, FittedData, FittedOffset, FittedRotor, FittedTrial};
 pub use reprojection::{COUNTED_CONFIDENCE, CameraReprojection, Reprojection, reprojection};
-pub use sanity::{HUMAN_HEIGHT, default_height, height_by_scale, inclination};
+pub use sanity::{HUMAN_HEIGHT, LYING, default_height, height_by_scale, inclination, root_inclination};

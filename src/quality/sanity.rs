@@ -1,7 +1,8 @@
 //! Is the result a human being in a sane world? Checked apart from reprojection, which a mirrored world passes.
 
 use crate::kinematics::{Frame, Mechanism, forward};
-use crate::skeleton::{Offsets, Scales, Skeleton, UpAxis};
+use crate::skeleton::{GROUND, Offsets, Operation, Scales, Skeleton, UpAxis};
+use nalgebra::Vector3;
 
 /// Standing heights of people, toddlers to giants, metres.
 pub const HUMAN_HEIGHT: std::ops::Range<f64> = 0.7..2.6;
@@ -36,7 +37,7 @@ fn above_ground(name: &str) -> Option<f64> {
 }
 
 /// Vertical component.
-fn up(skeleton: &Skeleton, v: &nalgebra::Vector3<f64>) -> f64 {
+fn up(skeleton: &Skeleton, v: &Vector3<f64>) -> f64 {
     match skeleton.up {
         UpAxis::Y => v.y,
         UpAxis::Z => v.z,
@@ -57,10 +58,7 @@ pub fn default_height(skeleton: &Skeleton, scales: &Scales) -> Option<f64> {
 
 /// Median angle, over frames, between the direction from the feet to the crown and the vertical, degrees; `markers[frame][marker]`, ground. `None` where the model has none on
 /// the crown or none on the feet, or there are no frames.
-pub fn inclination<'a>(
-    skeleton: &Skeleton,
-    markers: impl Iterator<Item = &'a Vec<nalgebra::Vector3<f64>>>,
-) -> Option<f64> {
+pub fn inclination<'a>(skeleton: &Skeleton, markers: impl Iterator<Item = &'a Vec<Vector3<f64>>>) -> Option<f64> {
     let named = |is: &dyn Fn(&str) -> bool| -> Vec<usize> {
         (0..skeleton.markers.len()).filter(|&m| is(&skeleton.markers[m].name)).collect()
     };
@@ -68,9 +66,8 @@ pub fn inclination<'a>(
     if crown.is_empty() || feet.is_empty() {
         return None;
     }
-    let mean = |frame: &[nalgebra::Vector3<f64>], of: &[usize]| {
-        of.iter().map(|&m| frame[m]).sum::<nalgebra::Vector3<f64>>() / of.len() as f64
-    };
+    let mean =
+        |frame: &[Vector3<f64>], of: &[usize]| of.iter().map(|&m| frame[m]).sum::<Vector3<f64>>() / of.len() as f64;
     let mut angles: Vec<f64> = markers
         .map(|frame| {
             let v = mean(frame, &crown) - mean(frame, &feet);
@@ -78,6 +75,45 @@ pub fn inclination<'a>(
         })
         .collect();
     crate::math::median(&mut angles)
+}
+
+/// Leaning by more than this in half of all frames, nobody stands, degrees.
+pub const LYING: f64 = 60.0;
+
+/// Frames, evenly spread over a trial, that [`root_inclination`] looks at: a median is known well enough from them.
+const FRAMES_LOOKED_AT: usize = 500;
+
+/// Median angle, over frames, by which the body that moves freely against ground leans from where the default pose has it, degrees: its turn about the vertical does not count.
+/// `q[frame]` are coordinates in file order. `None` without frames, and where no body hangs on ground by six degrees of freedom: what else moves there, an upper arm say, may point anywhere.
+pub fn root_inclination(skeleton: &Skeleton, q: &[Vec<f64>]) -> Option<f64> {
+    let free = |body: &crate::skeleton::Body| {
+        let (mut turns, mut slides) = (0, 0);
+        for operation in &skeleton.operations[body.operations.clone()] {
+            match operation {
+                Operation::Ball(_) => turns += 3,
+                Operation::RotateAbout { coordinate: Some(_), .. } => turns += 1,
+                Operation::TranslateAlong { coordinate: Some(_), .. } => slides += 1,
+                _ => {}
+            }
+        }
+        body.parent == GROUND && turns >= 3 && slides >= 3
+    };
+    let root = (1..skeleton.bodies.len()).find(|&b| free(&skeleton.bodies[b]))?;
+    let scales = Scales::ones(skeleton);
+    let vertical = match skeleton.up {
+        UpAxis::Y => Vector3::y(),
+        UpAxis::Z => Vector3::z(),
+    };
+    // The vertical as the body has it in the default pose.
+    let own = default_frame(skeleton, &scales).rotations[root].inverse() * vertical;
+    let offsets = Offsets::zeros(skeleton);
+    let mut frame = Frame::new(skeleton);
+    let step = q.len().div_ceil(FRAMES_LOOKED_AT).max(1);
+    let lean = |q: &Vec<f64>| {
+        forward(skeleton, &scales, &offsets, q, &skeleton.rotor_rotations(q), &mut frame);
+        (frame.rotations[root] * own).dot(&vertical).clamp(-1.0, 1.0).acos().to_degrees()
+    };
+    crate::math::median(&mut q.iter().step_by(step).map(lean).collect::<Vec<_>>())
 }
 
 fn default_frame(skeleton: &Skeleton, scales: &Scales) -> Frame {
@@ -130,6 +166,26 @@ mod tests {
             assert_eq!(above_ground(other), None, "{other}");
         }
         assert_eq!(above_ground("left_sole"), Some(0.0));
+    }
+
+    /// Angles of the pelvis are told by hand: it turns about the vertical first, and then leans.
+    #[test]
+    fn a_free_root_that_lies_is_told_and_an_arm_is_not() {
+        let body = body();
+        let of = |name: &str, value: f64| {
+            let mut q: Vec<f64> = body.coordinates.iter().map(|c| c.default).collect();
+            q[body.coordinate(name).unwrap().index()] = value;
+            q
+        };
+        let lean = |q: Vec<f64>| root_inclination(&body, &[q.clone(), q.clone(), of("pelvis_rotation", 0.0)]).unwrap();
+        assert!(lean(of("pelvis_rotation", 1.5)) < 1e-6);
+        for name in ["pelvis_tilt", "pelvis_list"] {
+            assert!((lean(of(name, -1.5)).to_radians() - 1.5).abs() < 1e-9, "{name}");
+        }
+        assert_eq!(root_inclination(&body, &[]), None);
+        let arm = "<mujoco><worldbody><body name=\"a\"><joint type=\"ball\" name=\"j\"/></body></worldbody></mujoco>";
+        let arm = read_model_str("arm.xml", arm).unwrap();
+        assert_eq!(root_inclination(&arm, &[vec![1.5; arm.coordinates.len()]]), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{finite, json};
 use crate::error::Result;
 use crate::fit::{Exchange, IkFit, MarkerFit, MarkerTrialFit, Status};
 use crate::math::median;
+use crate::quality::root_inclination;
 use crate::session::columns::{number, rows};
 use crate::session::coordinates::{CoordinateTable, file_unit};
 use crate::session::markers::{MarkerTrial, trc::to_text};
@@ -43,6 +44,8 @@ pub struct IkSummary {
     pub exchanged: Vec<ExchangedMarkers>,
     /// Times, first and last, in which fewer than three markers were seen for ten frames or more, where frames were fitted together: what is written there is filled in.
     pub gaps: Vec<[f64; 2]>,
+    /// By how much, in half of the frames or more, the body that moves freely against ground leans from where the model's default pose has it, degrees; `None` where there is no such body.
+    pub leans_deg: Option<f64>,
     /// For how many frames errors of markers last, where frames were fitted together: deviations are stated as if there were that many fewer frames.
     pub autocorrelation_frames: Option<f64>,
     /// How long a frame took, seconds; not in the file, which is the same whenever it is made.
@@ -122,6 +125,7 @@ pub fn ik_summary(fit: &IkFit, trial: &MarkerTrial, skeleton: &Skeleton) -> IkSu
         exchanged: Vec::new(),
         // Nothing fills them but what was there before.
         gaps: gaps(fit, trial, 1),
+        leans_deg: root_inclination(skeleton, &fit.q),
         autocorrelation_frames: None,
         seconds_per_frame: None,
     }

@@ -56,6 +56,34 @@ fn markers_in_space_give_a_motion() {
     assert_eq!(out.status.code(), Some(2));
 }
 
+/// A TRC does not say which axis points up: whoever lies in it is spoken of, and can be set upright.
+#[test]
+fn a_subject_that_lies_is_spoken_of() {
+    let place = tempfile::tempdir().unwrap();
+    let upright = still(place.path());
+    let (head, body) = upright.split_at(upright.find("\n1\t0\t").unwrap() + 1);
+    let turned: String = body
+        .lines()
+        .map(|line| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            let (own, xyz) = cells.split_at(2);
+            let xyz: Vec<String> = xyz.chunks(3).map(|p| [p[2], p[0], p[1]].join("\t")).collect();
+            format!("{}\t{}\n", own.join("\t"), xyz.join("\t"))
+        })
+        .collect();
+    std::fs::write(place.path().join("z.trc"), format!("{head}{turned}")).unwrap();
+    for apart in [&["--independent-frames"][..], &[]] {
+        let run = |more: &[&str]| kinefit(place.path(), &[&["ik", "--markers", "z.trc"], apart, more].concat());
+        let said = stderr(&run(&[]));
+        assert!(said.contains("the trial z") && said.contains("leans by 90°") && said.contains("--up z"), "{said}");
+        let out = run(&["--up", "z"]);
+        assert!(out.status.success() && !stderr(&out).contains("leans"), "{out:?}");
+        let figures = std::fs::read_to_string(place.path().join("kinefit_ik/z_ik.json")).unwrap();
+        let figures: serde_json::Value = serde_json::from_str(&figures).unwrap();
+        assert!(figures["leans_deg"].as_f64().unwrap() < 1.0, "{figures}");
+    }
+}
+
 /// What a file says of itself and is not so is an error where numbers would be wrong, otherwise a warning, each with its place.
 #[test]
 fn what_files_say_of_themselves_is_held_against_them() {
