@@ -1,0 +1,375 @@
+//! A fit whose trajectories are networks, by descent along the gradient of everything at once.
+//!
+//! The objective is the B-spline's, and so are noise levels and smoothness, estimated between rounds: of the B-spline nearest to the network's poses, from which the standard deviations
+//! come, too, for a network's own normal matrix is singular.
+
+mod begin;
+mod mended;
+mod shortfall;
+
+use super::build::Built;
+use super::checkpoint::{Checkpoint, Course, Progress};
+use super::options::{NetworkOptions, NetworkStart};
+use super::run::Run;
+use super::stages::{free_everything, relative_change};
+use super::verdict::Shortfall;
+use super::{FitOptions, Objective, Optimizer, Stage};
+use crate::error::{Error, Result};
+use crate::math::basis::Knots;
+use crate::math::robust::RobustLoss;
+use crate::residual::extrinsics::ExtrinsicsPrior;
+use crate::residual::gauge::GaugePrior;
+use crate::solve::first_order::{AdamOptions, Descended, Memory, Networks, adam, quasi_newton, shared_vector};
+use crate::solve::{EvidenceOptions, Free, Parameters, Problem, observed, update_noise, update_smoothness};
+use crate::trajectory::mlp::Mlp;
+use crate::trajectory::nearest_spline;
+pub(super) use begin::too_short;
+use begin::{poses_of, random_networks, saved_networks, spoken_of, taught};
+use mended::mended;
+use shortfall::{End, shortfall};
+use std::sync::{Arc, Mutex};
+
+/// Relative change of the noise levels below which they have settled.
+const SETTLED: f64 = 0.02;
+
+/// Estimates of smoothness, once noise levels are steady: the B-spline's fit takes as many.
+const SMOOTHNESS_ROUNDS: u32 = 2;
+
+/// How often frames that have gone adrift are taught what their neighbours do: a heading that goes round the wrong way is no step away from the right one.
+const MENDED: u32 = 2;
+
+/// What came of a descent.
+pub(super) struct Descent {
+    /// With the B-splines nearest to the networks.
+    pub parameters: Parameters,
+    pub networks: Vec<Mlp>,
+    /// Whether it ended because nothing was left to gain.
+    pub converged: bool,
+    /// Otherwise, why it is not at its end.
+    pub shortfall: Option<Shortfall>,
+}
+
+/// Fits networks that begin where the options say; after the B-spline's fit, `start` is that. `trials` are the trials' names, none of them [`too_short`].
+pub(super) fn descend(
+    run: &mut Run,
+    built: &mut Built,
+    start: Parameters,
+    options: &NetworkOptions,
+    trials: &[&str],
+) -> Result<Descent> {
+    let problem = &mut built.problem;
+    let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
+    let guess = (start.clone(), problem.free.clone(), problem.hyper.clone());
+    let mut mlps = match &options.start {
+        NetworkStart::Saved(saved) => saved_networks(problem, (saved, trials), options.terms.poses)?,
+        NetworkStart::Random | NetworkStart::BSpline => random_networks(problem, &start, options)?,
+    };
+    spoken_of(&mut built.warnings, problem, &mlps, options);
+    let prior_smoothness = match options.start {
+        // The B-spline's own fit has begun so, and has been there.
+        NetworkStart::BSpline => problem.hyper.smoothness.clone(),
+        NetworkStart::Random | NetworkStart::Saved(_) => free_everything(problem, run.options),
+    };
+    let published = options.objective == Objective::Published;
+    if published {
+        published_objective(problem);
+    }
+    run.say(Stage::Pose, 0.1);
+    let course = Course::new(problem, run.options, options);
+    // As many looks at all frames as without batches: until then costs are no measure.
+    let round = (options.round.max(1) as f64 * longer(problem, options)).ceil() as u64;
+    let at = Networks::new(problem, &mlps, options.terms, None).flatten(&shared_vector(problem, &start));
+    let mut here = match &run.options.resume {
+        Some(bytes) => resumed(run, problem, bytes, &course, at.len())?,
+        None => begun(run, problem, &start, (&mlps, at), options, round)?,
+    };
+
+    let mut converged = here.progress.rested;
+    while here.progress.taken < options.max_steps && !converged && !run.interrupted {
+        let steps = here.progress.left.min(options.max_steps - here.progress.taken);
+        let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
+        let history = Arc::new(Mutex::new(Vec::new()));
+        let at = std::mem::take(&mut here.parameters);
+        let done = one_run(run, &networks, at, options, here.state.take(), (here.progress.taken, steps), &history);
+        (here.parameters, here.state) = (done.last, done.state);
+        here.progress.taken += done.steps;
+        here.progress.left = here.progress.left.saturating_sub(done.steps);
+        run.iterations += done.steps;
+        run.interrupted |= done.interrupted;
+        here.history.extend(history.lock().map(|h| h.clone()).unwrap_or_default());
+        converged = done.converged;
+        let given_up = matches!(&here.state, Some(Memory::Adam(state)) if state.given_up());
+        // One that was stopped at the end of a round has no steps left in it.
+        let stuck = given_up || (steps > 0 && done.steps == 0 && !done.converged);
+        if (here.progress.left == 0 || converged) && !run.interrupted {
+            here.progress.left = round;
+            if !here.progress.settled {
+                let parameters = projected(problem, &mlps, &here.parameters, &knots)?;
+                estimate(run, problem, &parameters, &mut here, options, (&prior_smoothness, converged));
+                converged = false;
+            }
+        }
+        // What is taught is only where to begin: without the steps to descend again it would be worse than what was found.
+        let again = options.max_steps.saturating_sub(here.progress.taken) >= options.expected_steps;
+        if converged && again && !stuck && here.progress.mended < MENDED && !published {
+            let networks = Networks::new(problem, &mlps, options.terms, None);
+            let parameters = projected(problem, &mlps, &here.parameters, &knots)?;
+            if let Some(wanted) = mended(problem, &parameters, networks.poses(&here.parameters)) {
+                here.parameters = taught(problem, &mlps, &wanted, here.parameters);
+                (here.state, here.progress.mended, converged) = (None, here.progress.mended + 1, false);
+            }
+        }
+        if let Some(keep) = &run.options.checkpoint {
+            here.sigma = problem.hyper.sigmas().to_vec();
+            here.smoothness.clone_from(&problem.hyper.smoothness);
+            here.lasting = [problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames];
+            here.progress.rested = converged;
+            keep(&here.to_bytes(&course)?);
+            run.resumable = true;
+        }
+        if stuck {
+            break;
+        }
+    }
+    run.history.append(&mut here.history);
+    let taken = here.progress.taken;
+    let runaways = match &here.state {
+        Some(Memory::Adam(state)) => state.runaways,
+        _ => 0,
+    };
+    let best = best(run, &Networks::new(problem, &mlps, options.terms, None), here, options);
+    let parameters = projected(problem, &mlps, &best, &knots)?;
+    let networks = Networks::new(problem, &mlps, options.terms, None);
+    let ranges: Vec<_> = (0..mlps.len()).map(|i| networks.network(i)).collect();
+    for (mlp, range) in mlps.iter_mut().zip(ranges) {
+        mlp.set_parameters(&best[range]);
+    }
+    if runaways > 0 {
+        built.warnings.push(format!(
+            "The descent ran away ({}): it went back to the best so far and on at half the rate.",
+            if runaways == 1 { "once".into() } else { format!("{runaways} times") }
+        ));
+    }
+    built.warnings.push(match published {
+        true => "Poses are those of the B-spline nearest to the network, which itself is in its file; without priors there are no standard deviations.".into(),
+        false => "Poses and standard deviations are those of the B-spline nearest to the network, whose own normal matrix is singular; the network itself is in its file.".into(),
+    });
+    let end = match converged {
+        true => End::Rest,
+        false if taken < options.max_steps => End::GaveUp,
+        false => End::LastStep,
+    };
+    let shortfall = match (run.interrupted, published) {
+        (true, _) => None,
+        (false, true) => Some(of_the_published(taken, options)),
+        (false, false) => shortfall(run, built, &parameters, guess, options, end),
+    };
+    converged &= shortfall.is_none();
+    Ok(Descent { parameters, networks: mlps, converged, shortfall })
+}
+
+/// Where a descent begins that no other went before.
+fn begun(
+    run: &Run,
+    problem: &mut Problem,
+    start: &Parameters,
+    (mlps, at): (&[Mlp], Vec<f32>),
+    options: &NetworkOptions,
+    round: u64,
+) -> Result<Checkpoint> {
+    let after_bspline = options.start == NetworkStart::BSpline;
+    let published = options.objective == Objective::Published;
+    let at = if after_bspline { taught(problem, mlps, &poses_of(problem, start), at) } else { at };
+    if !published {
+        let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
+        let projected = projected(problem, mlps, &at, &knots)?;
+        update_noise(problem, &projected, &evidence(run.options));
+    }
+    let progress = Progress { left: round, settled: published || after_bspline, ..Progress::default() };
+    let [sigma, smoothness, history] = [const { Vec::new() }; 3];
+    Ok(Checkpoint { parameters: at, state: None, sigma, smoothness, lasting: [1.0; 2], history, progress })
+}
+
+/// Where an earlier descent of the same course stopped, `length` numbers.
+fn resumed(run: &mut Run, problem: &mut Problem, bytes: &[u8], course: &Course, length: usize) -> Result<Checkpoint> {
+    let here = Checkpoint::from_bytes(bytes, course, length)?;
+    if here.sigma.len() != problem.hyper.sigmas().len() || here.smoothness.len() != problem.hyper.smoothness.len() {
+        return Err(Error::input("the checkpoint", "is damaged", "leave out --resume to begin again"));
+    }
+    problem.hyper.set_sigma(here.sigma.clone());
+    problem.hyper.smoothness.clone_from(&here.smoothness);
+    [problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames] = here.lasting;
+    // Those of the whole descent, as if it had never been stopped.
+    run.iterations += here.progress.taken;
+    Ok(here)
+}
+
+/// Noise levels at the end of a round; once they are steady, or nothing moves any more, smoothness.
+fn estimate(
+    run: &mut Run,
+    problem: &mut Problem,
+    parameters: &Parameters,
+    here: &mut Checkpoint,
+    options: &NetworkOptions,
+    (prior_smoothness, converged): (&[f64], bool),
+) {
+    let evidence = evidence(run.options);
+    let old = problem.hyper.sigmas().to_vec();
+    update_noise(problem, parameters, &evidence);
+    let everything_moves = here.progress.taken > options.rates.cameras.1.max(options.rates.offsets.1) + options.round;
+    let steady = everything_moves && relative_change(&old, problem.hyper.sigmas()) < SETTLED;
+    // How rough a network is before it has come near says nothing of the movement.
+    if steady || here.progress.smoothed > 0 || converged {
+        if options.terms.smoothness && here.progress.smoothed < SMOOTHNESS_ROUNDS {
+            let nothing = Free::nothing(problem.rig.len());
+            if let Some(told) = observed(&mut run.workspace, problem, &nothing, parameters) {
+                update_smoothness(problem, parameters, &told, prior_smoothness, &evidence);
+                told.recycle(&mut run.workspace);
+            }
+            here.progress.smoothed += 1;
+        } else {
+            here.progress.settled = true;
+        }
+    }
+    // The objective is another one than that the end was found for.
+    match &mut here.state {
+        Some(Memory::Adam(state)) => state.forget(),
+        memory => *memory = None,
+    }
+}
+
+/// The best by the objective as it is now, which is the same for one that resumes with no steps left; and of all frames: of batches the luckiest would win.
+fn best(run: &Run, whole: &Networks, mut here: Checkpoint, options: &NetworkOptions) -> Vec<f32> {
+    let taken = here.progress.taken;
+    let evaluated = |at, state| one_run(run, whole, at, options, state, (taken, 0), &Arc::default());
+    let of_batches = match (options.mini_batch, &mut here.state) {
+        (Some(_), Some(Memory::Adam(state))) => state.best.take().map(|best| best.1),
+        _ => None,
+    };
+    let last = evaluated(here.parameters, here.state);
+    match of_batches.map(|at| evaluated(at, None)) {
+        Some(other) if other.cost < last.cost => other.best,
+        _ => last.best,
+    }
+}
+
+/// What the published method, whose end is a number of steps, leaves open.
+fn of_the_published(taken: u64, options: &NetworkOptions) -> Shortfall {
+    match taken < options.expected_steps {
+        true => Shortfall {
+            reason: format!(
+                "the descent ended after {taken} of the published method's {} steps",
+                options.expected_steps
+            ),
+            advice: "go on with --resume and more --steps".into(),
+        },
+        false => Shortfall {
+            reason: "the published method ends after its steps, whatever is left to gain".into(),
+            advice: "compare its errors with those of --trajectory bspline".into(),
+        },
+    }
+}
+
+fn detections(problem: &Problem) -> usize {
+    problem.trials.iter().map(|t| t.sightings.count()).sum()
+}
+
+/// [`Objective::Published`], as a posterior: its mean loss times the number of detections.
+fn published_objective(problem: &mut Problem) {
+    const HUBER_PX: f64 = 5.0;
+    const OFFSETS: f64 = 100.0;
+    let observations = problem.trials.iter().flat_map(|t| t.sightings.iter());
+    let count: f64 = observations.map(|o| o.weight).sum();
+    problem.hyper.set_sigma(vec![1.0; problem.hyper.sigmas().len()]);
+    problem.hyper.pixel_loss = RobustLoss::Huber { delta: HUBER_PX };
+    let sd = 1.0 / (2.0 * OFFSETS * count).sqrt();
+    problem.priors.offset_sd.iter_mut().filter(|s| **s > 0.0).for_each(|s| *s = sd);
+    problem.priors.scales.iter_mut().for_each(|s| s.1 = f64::INFINITY);
+    problem.priors.extrinsics =
+        ExtrinsicsPrior { rotation_sd: f64::INFINITY, position_sd: f64::INFINITY, dof: f64::INFINITY };
+    problem.priors.gauge =
+        GaugePrior { rotation_sd: f64::INFINITY, position_sd: f64::INFINITY, size_sd: f64::INFINITY };
+    problem.priors.stature = None;
+}
+
+/// How noise is estimated, as for the B-spline.
+fn evidence(options: &FitOptions) -> EvidenceOptions {
+    match options.refine_cameras {
+        true => EvidenceOptions::with_free_cameras(),
+        false => EvidenceOptions::default(),
+    }
+}
+
+/// The root of how many batches make the whole; 1 without.
+fn longer(problem: &Problem, options: &NetworkOptions) -> f64 {
+    let frames: usize = problem.trials.iter().map(|t| t.times.len()).sum();
+    options.mini_batch.map_or(1.0, |batch| (frames as f64 / batch.frames as f64).sqrt().max(1.0))
+}
+
+/// Adam's options for a problem. With mini-batches, gradients are noisy in proportion to the root of how many of them make the whole: rates stay high for as many times as long, and what
+/// costs differ by from one batch to the next is no plateau.
+fn adam_options(problem: &Problem, options: &NetworkOptions) -> AdamOptions {
+    let mut adam = options.adam.clone();
+    adam.runaway = options.runaway * detections(problem) as f64;
+    if options.mini_batch.is_some() {
+        let longer = longer(problem, options);
+        let schedule = &mut adam.schedule;
+        schedule.half_life *= longer;
+        schedule.window = (schedule.window as f64 * longer).ceil() as u64;
+        schedule.doubt = 1.0;
+    }
+    adam
+}
+
+fn one_run(
+    run: &Run,
+    networks: &Networks,
+    at: Vec<f32>,
+    options: &NetworkOptions,
+    state: Option<Memory>,
+    (taken, steps): (u64, u64),
+    history: &Arc<Mutex<Vec<f64>>>,
+) -> Descended {
+    let groups = networks.groups(&options.rates);
+    let stop = run.options.stop.as_ref();
+    let (told, costs) = (run.options.progress.clone(), history.clone());
+    let longest = options.expected_steps as f64;
+    let progress = move |step: u64, cost: f64| {
+        if let Ok(mut costs) = costs.lock() {
+            costs.push(cost);
+        }
+        if let Some(p) = told.as_ref().filter(|_| step.is_multiple_of(10)) {
+            p(Stage::Cameras, 0.1 + 0.75 * ((taken + step) as f64 / longest).min(1.0), cost);
+        }
+    };
+    let watched = (Some(Arc::new(progress) as _), stop);
+    match (options.optimizer, state) {
+        (Optimizer::Adam, Some(Memory::Adam(state))) => {
+            adam(networks, at, groups, &adam_options(networks.problem(), options), Some(state), steps, watched)
+        }
+        (Optimizer::Adam, _) => {
+            adam(networks, at, groups, &adam_options(networks.problem(), options), None, steps, watched)
+        }
+        (Optimizer::Lbfgs, Some(Memory::QuasiNewton(memory))) => {
+            quasi_newton(networks, at, &groups, Some(memory), steps, watched)
+        }
+        (Optimizer::Lbfgs, _) => quasi_newton(networks, at, &groups, None, steps, watched),
+    }
+}
+
+/// What trials share, and the B-splines nearest to the networks.
+fn projected(problem: &Problem, mlps: &[Mlp], at: &[f32], knots: &[Knots]) -> Result<Parameters> {
+    let networks = Networks::new(problem, mlps, Default::default(), None);
+    let mut parameters = networks.shared_of(at);
+    for ((poses, knots), trial) in networks.poses(at).iter().zip(knots).zip(&problem.trials) {
+        let spline = nearest_spline(&problem.layout, *knots, &trial.times, poses).ok_or_else(|| {
+            Error::fit(
+                "pose",
+                "the network's poses are not numbers any more",
+                "lower the rate of its descent, or fit with --trajectory bspline",
+            )
+        })?;
+        parameters.trajectories.push(spline);
+    }
+    Ok(parameters)
+}
