@@ -252,7 +252,15 @@ fn tasks_of_other_programs() {
     let subtalar = scale.coordinates.iter().find(|t| t.name == "subtalar_angle_r").unwrap();
     assert_eq!((subtalar.apply, subtalar.weight, subtalar.target), (true, 1000.0, Target::Default));
     // Its tasks are in the first of these files.
-    assert_eq!(read("trials/core_gait2354/subject01_Setup_InverseKinematics.xml"), uniform);
+    let setup = root.join("trials/core_gait2354/subject01_Setup_InverseKinematics.xml");
+    let setup = tasks::read_setup(&setup).unwrap();
+    assert_eq!((setup.tasks, setup.time_range), (uniform, Some([0.4, 1.6])));
+    let openpose = tasks::read_setup(&root.join("models/Setup_IK_openpose.xml")).unwrap();
+    assert_eq!(openpose.time_range, None);
+    // Nothing in the setups of other programs is taken for a mistake.
+    for file in ["models/Setup_scaling_LaiUhlrich2022_openpose.xml", "trials/core_gait2354/subject01_Setup_Scale.xml"] {
+        kinefit::session::scale_setup::read(&root.join(file)).unwrap();
+    }
 }
 
 /// Two markers in millimetres.

@@ -355,7 +355,9 @@ fn clamped_ranges_that_tell_nothing_are_kept() {
         ("-5 5", "SliderJoint", 3.5, 3.5),
     ] {
         let text = format!(
-            "<OpenSimDocument Version=\"40500\"><Model name=\"one\"><BodySet><objects><Body name=\"a\"/></objects></BodySet><JointSet><objects><{joint} name=\"j\"><socket_parent_frame>/ground</socket_parent_frame><socket_child_frame>/bodyset/a</socket_child_frame><coordinates><Coordinate name=\"q\"><range>{range}</range><clamped>true</clamped></Coordinate></coordinates></{joint}></objects></JointSet><MarkerSet><objects>{}</objects></MarkerSet></Model></OpenSimDocument>",
+            "<OpenSimDocument Version=\"40500\"><Model name=\"one\"><BodySet><objects><Body name=\"a\"/></objects></BodySet><JointSet><objects><{joint} name=\"j\"><socket_parent_frame>/ground</socket_parent_frame><socket_child_frame>/bodyset/a</socket_child_frame><coordinates><Coordinate name=\"q\"><default_value>{}</default_value><range>{range}</range><clamped>true</clamped></Coordinate></coordinates></{joint}></objects></JointSet><MarkerSet><objects>{}</objects></MarkerSet></Model></OpenSimDocument>",
+            // OpenSim opens none whose default is beyond.
+            if range == "0.1 0.1" { 0.1 } else { 0.0 },
             [("m", "0.3 0 0"), ("n", "0 0.2 0"), ("o", "0.1 0.1 0.3")]
                 .map(|(name, at)| format!("<Marker name=\"{name}\"><socket_parent_frame>/bodyset/a</socket_parent_frame><location>{at}</location></Marker>"))
                 .concat()
@@ -597,4 +599,140 @@ fn kilometres_and_nothing_at_all_are_errors() {
     none.positions.fill(None);
     let error = inverse_kinematics(&none, &skeleton, None, None).unwrap_err().to_string();
     assert!(error.starts_with("walks/made.trc: no frame holds any marker"), "{error}");
+}
+
+/// Two bodies on ground; `{joints}` go between, four markers sit on each.
+fn chain(joints: &str, constraints: &str) -> Skeleton {
+    let markers: String = [("a", "0.1 0.2 0.3"), ("b", "-0.2 0.1 0"), ("c", "0 -0.3 0.1"), ("d", "0.2 0 -0.2")]
+        .iter()
+        .flat_map(|(name, place)| {
+            ["upper", "lower"].map(|body| format!("<Marker name=\"{body}_{name}\"><socket_parent_frame>/bodyset/{body}</socket_parent_frame><location>{place}</location></Marker>"))
+        })
+        .collect();
+    let text = format!(
+        "<OpenSimDocument Version=\"40500\"><Model name=\"m\"><BodySet><objects><Body name=\"upper\"/><Body name=\"lower\"/></objects></BodySet><JointSet><objects>{joints}</objects></JointSet><ConstraintSet><objects>{constraints}</objects></ConstraintSet><MarkerSet><objects>{markers}</objects></MarkerSet></Model></OpenSimDocument>"
+    );
+    read_model_str("m.osim", &text).unwrap()
+}
+
+fn joint(kind: &str, name: &str, [parent, child]: [&str; 2], coordinates: &str, rest: &str) -> String {
+    format!(
+        "<{kind} name=\"{name}\"><socket_parent_frame>{parent}</socket_parent_frame><socket_child_frame>{child}</socket_child_frame><coordinates>{coordinates}</coordinates>{rest}</{kind}>"
+    )
+}
+
+fn coordinate(name: &str, range: &str) -> String {
+    format!("<Coordinate name=\"{name}\"><range>{range}</range><clamped>true</clamped></Coordinate>")
+}
+
+/// One frame of a trial: the markers of a pose.
+fn seen_at(skeleton: &Skeleton, q: &[f64]) -> MarkerTrial {
+    let mut frame = Frame::new(skeleton);
+    let (scales, offsets) = (Scales::ones(skeleton), Offsets::zeros(skeleton));
+    forward(skeleton, &scales, &offsets, q, &skeleton.rotor_rotations(q), &mut frame);
+    MarkerTrial {
+        label: "made".into(),
+        names: skeleton.markers.iter().map(|m| m.name.clone()).collect(),
+        rate_hz: 50.0,
+        first_frame: 1,
+        times: vec![0.0],
+        positions: frame.markers.iter().copied().map(Some).collect(),
+        up: None,
+    }
+}
+
+/// The objective of a pose of [`seen_at`]'s markers.
+fn objective(skeleton: &Skeleton, q: &[f64], trial: &MarkerTrial) -> f64 {
+    let here = seen_at(skeleton, q);
+    let apart = here.positions.iter().zip(&trial.positions).map(|(a, b)| (a.unwrap() - b.unwrap()).norm_squared());
+    apart.sum::<f64>() / trial.names.len() as f64
+}
+
+/// Three angles that are clamped have a range in whichever joint they stand: the pose is the best within it. (OpenSim 4.6 comes to the same objective to 5e-10.) Only a body that is free in space turns as it likes.
+#[test]
+fn clamped_angles_of_balls_keep_their_ranges() {
+    let angles = ["x", "y", "z"].map(|name| coordinate(name, "-0.2 0.2")).concat();
+    let pin = joint("PinJoint", "pin", ["/ground", "/bodyset/upper"], &coordinate("first", "-3 3"), "");
+    let axis = |i: usize, name: &str, along: &str| {
+        format!(
+            "<TransformAxis name=\"{name}\"><coordinates>{}</coordinates><axis>{along}</axis><LinearFunction><coefficients>1 0</coefficients></LinearFunction></TransformAxis>",
+            ["x", "y", "z"][i]
+        )
+    };
+    let turns = ["1 0 0", "0 1 0", "0 0 1"].iter().enumerate().map(|(i, a)| axis(i, &format!("rotation{}", i + 1), a));
+    let turns = format!("<SpatialTransform>{}</SpatialTransform>", turns.collect::<String>());
+    let last = joint("PinJoint", "pin", ["/bodyset/upper", "/bodyset/lower"], &coordinate("first", "-3 3"), "");
+    let models = [
+        [pin.clone(), joint("BallJoint", "ball", ["/bodyset/upper", "/bodyset/lower"], &angles, "")].concat(),
+        [pin, joint("GimbalJoint", "ball", ["/bodyset/upper", "/bodyset/lower"], &angles, "")].concat(),
+        [joint("BallJoint", "ball", ["/ground", "/bodyset/upper"], &angles, ""), last.clone()].concat(),
+        [joint("CustomJoint", "ball", ["/ground", "/bodyset/upper"], &angles, &turns), last].concat(),
+    ];
+    for joints in models {
+        let skeleton = chain(&joints, "");
+        let place = |name: &str| skeleton.coordinate(name).unwrap().index();
+        let mut q = vec![0.0; 4];
+        for (name, value) in [("first", 0.1), ("x", 0.6), ("y", 0.1), ("z", -0.5)] {
+            q[place(name)] = value;
+        }
+        let trial = seen_at(&skeleton, &q);
+        let fit = inverse_kinematics(&trial, &skeleton, None, None).unwrap();
+        let found = &fit.q[0];
+        assert!(["x", "y", "z"].iter().all(|name| found[place(name)].abs() <= 0.2 + 1e-12), "{found:?}");
+        let reached = objective(&skeleton, found, &trial);
+        assert!((reached - fit.frames[0].cost).abs() < 1e-12 && reached > 1e-3, "{reached:e}");
+        // No other pose within the ranges is better.
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+        for _ in 0..2000 {
+            let mut other = found.clone();
+            let near = 10f64.powf(rng.random_range(-6.0..0.0));
+            for (i, c) in skeleton.coordinates.iter().enumerate() {
+                let [low, high] = c.range.unwrap();
+                other[i] = (other[i] + near * rng.random_range(-1.0..1.0)).clamp(low, high);
+            }
+            // As closely as is promised against OpenSim.
+            assert!(objective(&skeleton, &other, &trial) >= reached * (1.0 - 1e-6) - 1e-12, "{other:?}");
+        }
+    }
+    let free = ["x", "y", "z"].map(|name| coordinate(name, "-0.2 0.2")).concat();
+    let slides = ["tx", "ty", "tz"].map(|name| format!("<Coordinate name=\"{name}\"/>")).concat();
+    let joints = [
+        joint("FreeJoint", "free", ["/ground", "/bodyset/upper"], &(free + &slides), ""),
+        joint("PinJoint", "pin", ["/bodyset/upper", "/bodyset/lower"], &coordinate("first", "-3 3"), ""),
+    ];
+    let skeleton = chain(&joints.concat(), "");
+    let mut q = vec![0.0; 7];
+    q[skeleton.coordinate("x").unwrap().index()] = 2.0;
+    let fit = inverse_kinematics(&seen_at(&skeleton, &q), &skeleton, None, None).unwrap();
+    assert!(fit.frames[0].cost < 1e-18, "{:e}", fit.frames[0].cost);
+}
+
+/// A coordinate that follows another keeps to its range, too, and holds the other back.
+#[test]
+fn followers_keep_their_ranges() {
+    let pins = |follower: &str| {
+        [
+            joint("PinJoint", "one", ["/ground", "/bodyset/upper"], &coordinate("lead", "-2 2"), ""),
+            joint("PinJoint", "two", ["/bodyset/upper", "/bodyset/lower"], &coordinate("follower", follower), ""),
+        ]
+        .concat()
+    };
+    let coupler = |function: &str| {
+        format!(
+            "<CoordinateCouplerConstraint name=\"c\"><coupled_coordinates_function>{function}</coupled_coordinates_function><independent_coordinate_names>lead</independent_coordinate_names><dependent_coordinate_name>follower</dependent_coordinate_name></CoordinateCouplerConstraint>"
+        )
+    };
+    let line = coupler("<LinearFunction><coefficients>-2 0.1</coefficients></LinearFunction>");
+    let square = coupler("<PolynomialFunction><coefficients>1 0 0</coefficients></PolynomialFunction>");
+    // -2·lead + 0.1 ≥ -0.3 up to a lead of 0.2; lead² ≤ 0.09 up to 0.3; within -0.5 to 0.5 neither is reached.
+    for (constraint, range, expected) in
+        [(&line, "-0.3 3", 0.2), (&square, "-1 0.09", 0.3), (&square, "-1 2", 0.5), (&line, "-3 3", 0.5)]
+    {
+        let skeleton = chain(&pins(range), constraint);
+        let mut q = vec![0.5, 0.0];
+        skeleton.resolve_couplings(&mut q);
+        let fit = inverse_kinematics(&seen_at(&skeleton, &q), &skeleton, None, None).unwrap();
+        let lead = fit.q[0][skeleton.coordinate("lead").unwrap().index()];
+        assert!((lead - expected).abs() < 1e-8, "{lead} for {range}");
+    }
 }

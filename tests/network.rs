@@ -346,7 +346,7 @@ fn the_command_fits_networks() {
     let stem = std::fs::read_dir(&out).unwrap().filter_map(|e| e.unwrap().file_name().into_string().ok());
     let networks: Vec<String> = stem.filter(|n| n.ends_with(".safetensors")).collect();
     assert_eq!(networks.len(), 2, "a network and the checkpoint: {networks:?}");
-    assert!(written("report.html") && written("model.osim") && written("checkpoint.safetensors"));
+    assert!(written("report.html") && written("model.osim") && written("fit.checkpoint"));
     let (code, error) = with(&["--trajectory", "mlp", "--network", "16", "--steps", "1500", "--resume"]);
     assert_eq!(code, Some(0), "{error}");
     let outcome: serde_json::Value =

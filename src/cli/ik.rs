@@ -99,7 +99,9 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         use_threads(threads)?;
     }
     let skeleton = arguments.model.read()?;
-    let tasks = arguments.tasks.as_deref().map(tasks::read).transpose()?;
+    let setup = arguments.tasks.as_deref().map(tasks::read_setup).transpose()?;
+    let time_range = setup.as_ref().and_then(|s| s.time_range);
+    let tasks = setup.map(|s| s.tasks);
     check_coordinates(arguments, tasks.as_ref())?;
     let mut trials = Vec::new();
     for path in &arguments.markers {
@@ -113,6 +115,15 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
             ));
         }
         trials.push(Named { name, trial: read_trial(path, arguments, console)? });
+    }
+    if let Some([from, to]) = time_range {
+        // It belongs to one trial of the tool, and here there may be others.
+        let outside = |t: &Named| t.trial.times.iter().any(|time| !(from - 1e-6..=to + 1e-6).contains(time));
+        if trials.iter().any(outside) {
+            console.warn(&format!(
+                "The setup asks for the frames from {from} to {to} s (<time_range>); all frames are fitted. Cut the trial, if the others should not count."
+            ));
+        }
     }
     if let Some(tasks) = &tasks {
         check_tasks(tasks, &skeleton, &trials, console);

@@ -53,8 +53,8 @@ enum Method {
 /// `--warm-start` without an earlier fit.
 const BSPLINE: &str = "bspline";
 
-/// The file in the output folder that an interrupted fit goes on from.
-pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The file in the output folder that an interrupted fit goes on from. Safetensors; but no trial's network has this ending.
+pub(super) const CHECKPOINT: &str = "fit.checkpoint";
 
 impl NetworkArguments {
     /// Keeps checkpoints in `folder`, and reads the one there with `--resume`.

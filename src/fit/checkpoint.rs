@@ -32,6 +32,17 @@ pub(super) struct Checkpoint {
     /// The objective after each step.
     pub history: Vec<f64>,
     pub progress: Progress,
+    /// The best end before frames were taught, and its cost: what comes of teaching may be worse.
+    pub before: Option<(f64, Vec<f32>)>,
+}
+
+/// A trial that has no place in the session, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LeftOut {
+    pub trial: String,
+    pub reason: String,
+    pub stage: Option<String>,
+    pub advice: Option<String>,
 }
 
 /// Counters.
@@ -54,9 +65,17 @@ pub(super) struct Progress {
 #[derive(Serialize, Deserialize)]
 struct About {
     course: Course,
+    left_out: Vec<LeftOut>,
     progress: Progress,
     state: Option<AdamState>,
     best: Option<f64>,
+    before: Option<f64>,
+}
+
+/// What a checkpoint's fit had left out of the session; nothing where the file is none, which [`Checkpoint::from_bytes`] will say.
+pub(super) fn left_out(bytes: &[u8]) -> Vec<LeftOut> {
+    let about = SafeTensors::read_metadata(bytes).ok().and_then(|(_, m)| m.metadata().as_ref()?.get(KEY).cloned());
+    about.and_then(|text| serde_json::from_str::<About>(&text).ok()).map_or(Vec::new(), |about| about.left_out)
 }
 
 /// Everything that the course of a descent depends on, but for how long it may last.
@@ -185,8 +204,8 @@ fn said(value: &Value) -> String {
 }
 
 impl Checkpoint {
-    /// As a file.
-    pub fn to_bytes(&self, course: &Course) -> Result<Vec<u8>> {
+    /// As a file, with what was left out of the session.
+    pub fn to_bytes(&self, course: &Course, left_out: &[LeftOut]) -> Result<Vec<u8>> {
         let refused =
             |e: &dyn std::fmt::Display| Error::input("the checkpoint", e, "report this: it is a mistake of kinefit's");
         let adam = match &self.state {
@@ -195,9 +214,11 @@ impl Checkpoint {
         };
         let about = About {
             course: course.clone(),
+            left_out: left_out.to_vec(),
             progress: self.progress,
             state: adam.cloned(),
             best: adam.and_then(|s| s.best.as_ref()).map(|b| b.0),
+            before: self.before.as_ref().map(|b| b.0),
         };
         let about = serde_json::to_string(&about).map_err(|e| refused(&e))?;
         let single = |v: &[f32]| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
@@ -209,6 +230,9 @@ impl Checkpoint {
             ("lasting", Dtype::F64, 2, double(&self.lasting)),
             ("history", Dtype::F64, self.history.len(), double(&self.history)),
         ];
+        if let Some((_, before)) = &self.before {
+            all.push(("before", Dtype::F32, before.len(), single(before)));
+        }
         if let Some(Memory::QuasiNewton(memory)) = &self.state {
             all.push((QUASI_NEWTON, Dtype::U8, memory.len(), memory.clone()));
         }
@@ -301,6 +325,7 @@ impl Checkpoint {
             lasting: double("lasting", Some(2))?.try_into().unwrap_or([1.0; 2]),
             history: any("history", None)?,
             progress: about.progress,
+            before: about.before.map(|cost| single("before").map(|at| (cost, at))).transpose()?,
         })
     }
 }
@@ -329,17 +354,22 @@ mod tests {
             lasting: [4.0 / 3.0, 5.0],
             history: vec![3.0, -1.0 / 3.0],
             progress: Progress { taken: 17, left: 3, smoothed: 2, settled: true, rested: false, mended: 1 },
+            before: Some((2.5, vec![7.0, -0.0, 1e-30])),
         }
     }
 
     #[test]
     fn comes_back_bit_for_bit() {
         let course = course("f", &NetworkOptions::default());
-        let bytes = checkpoint().to_bytes(&course).unwrap();
+        let bytes = checkpoint().to_bytes(&course, &[]).unwrap();
         assert_eq!(Checkpoint::from_bytes(&bytes, &course, 3).unwrap(), checkpoint());
+        assert_eq!(left_out(&bytes), []);
+        let out = LeftOut { trial: "b".into(), reason: "r".into(), stage: Some("s".into()), advice: None };
+        assert_eq!(left_out(&checkpoint().to_bytes(&course, std::slice::from_ref(&out)).unwrap()), [out]);
+        assert_eq!(left_out(b"{}"), []);
         for state in [Some(Memory::QuasiNewton(vec![3, 1, 4])), None] {
-            let other = Checkpoint { state, ..checkpoint() };
-            let bytes = other.to_bytes(&course).unwrap();
+            let other = Checkpoint { state, before: None, ..checkpoint() };
+            let bytes = other.to_bytes(&course, &[]).unwrap();
             assert_eq!(Checkpoint::from_bytes(&bytes, &course, 3).unwrap(), other);
         }
     }
@@ -348,12 +378,12 @@ mod tests {
     fn refuses_what_is_not_its_own() {
         let default = NetworkOptions::default();
         let begun = course("f", &default);
-        let bytes = checkpoint().to_bytes(&begun).unwrap();
+        let bytes = checkpoint().to_bytes(&begun, &[]).unwrap();
         let read = |bytes: &[u8], f: &Course, n: usize| Checkpoint::from_bytes(bytes, f, n).unwrap_err().to_string();
         assert!(read(&bytes, &course("g", &default), 3).contains("another session"));
         assert!(read(&bytes, &begun, 4).contains("3 numbers"));
         assert!(read(&bytes[..bytes.len() - 1], &begun, 3).contains("checkpoint"));
-        let broken = Checkpoint { sigma: vec![1.0, f64::NAN], ..checkpoint() }.to_bytes(&begun).unwrap();
+        let broken = Checkpoint { sigma: vec![1.0, f64::NAN], ..checkpoint() }.to_bytes(&begun, &[]).unwrap();
         assert!(read(&broken, &begun, 3).contains("`sigma` holds NaN"));
         assert!(read(b"{}", &begun, 3).contains("no safetensors file"));
     }
@@ -361,7 +391,7 @@ mod tests {
     #[test]
     fn says_which_options_are_others() {
         let default = NetworkOptions::default();
-        let bytes = checkpoint().to_bytes(&course("f", &default)).unwrap();
+        let bytes = checkpoint().to_bytes(&course("f", &default), &[]).unwrap();
         let read = |now: NetworkOptions| Checkpoint::from_bytes(&bytes, &course("f", &now), 3);
         let longer = NetworkOptions { max_steps: 7, expected_steps: 9, ..default.clone() };
         assert!(read(longer).is_ok(), "how long it may last is no part of its course");

@@ -110,7 +110,7 @@ pub fn inverse_kinematics(
 ) -> Result<IkFit> {
     let followed_here = followed_markers(trial, skeleton, tasks)?;
     let columns = &followed_here.columns;
-    let mechanism = Mechanism::new(skeleton.with_rotors(), ScaleGroups::default());
+    let mechanism = Mechanism::new(skeleton.with_unclamped_rotors(), ScaleGroups::default());
     let fitted = mechanism.skeleton();
     let (scales, offsets) = (Scales::ones(skeleton), Offsets::zeros(skeleton));
     let followed: Vec<(MarkerId, f64)> = columns.iter().map(|c| (c.1, c.2)).collect();

@@ -101,9 +101,12 @@ pub(super) fn session_fit(session: &Session, skeleton: Skeleton, built: Built, d
         }));
     }
     warnings.extend(other_stature(session.subject.stature, height_m));
-    if status != Status::Failed {
+    // Of what is no person no frame is where it was seen.
+    if status != Status::Failed || stage.as_deref() != Some("sanity") {
         let elsewhere = not_where_it_was_seen(session, &problem, &residuals);
         warnings.splice(0..0, elsewhere);
+    }
+    if status != Status::Failed {
         warnings.extend(not_upright(&skeleton, &trials));
         let far_off = lost(&problem, parameters, &residuals).into_iter().map(|l| far_off(&mut cameras[l.camera], &l));
         warnings.splice(0..0, far_off.collect::<Vec<_>>());

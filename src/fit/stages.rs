@@ -1,6 +1,8 @@
 //! The stages of a fit.
 
 use super::build::{Built, build};
+#[cfg(feature = "learn")]
+use super::checkpoint::LeftOut;
 use super::initialise::{initialise, knots, of_no_size, sample};
 use super::lost::recapture;
 use super::result::{Finished, session_fit, trial_figures};
@@ -62,15 +64,32 @@ pub fn fit_session(session: &Session, options: &FitOptions) -> Result<SessionFit
     let groups = options.scale_groups.clone().or(usual_groups);
     let on_reading = |trial: &Trial| trial.unusable.as_ref().map(|why| Verdict::unusable("read", why));
     let mut failures: Vec<Option<Verdict>> = session.trials.iter().map(on_reading).collect();
+    let mut options = Cow::Borrowed(options);
+    #[cfg(feature = "learn")]
+    for left in options.resume.iter().flat_map(|bytes| super::checkpoint::left_out(bytes)) {
+        let trials = session.trials.iter().zip(&mut failures);
+        if let Some((_, failure)) = trials.into_iter().find(|(t, f)| t.name == left.trial && f.is_none()) {
+            *failure = Some(Verdict {
+                status: super::Status::Failed,
+                reason: left.reason,
+                stage: left.stage,
+                advice: left.advice,
+            });
+        }
+    }
     // Again without a trial that turns out to have no place in the session: the others shall end as if it had never been there.
     loop {
         let kept = kept(session, &failures)?;
-        let attempt = attempt(&kept, &skeleton, groups.clone(), options, begun)?;
+        let attempt = attempt((session, &failures), &kept, &skeleton, groups.clone(), &options, begun)?;
         let mut fit = match attempt {
             Attempt::Fitted(fit) => *fit,
-            Attempt::Without(new) => {
+            Attempt::Without { failures: new, fitted } => {
                 let open = failures.iter_mut().filter(|f| f.is_none());
                 open.zip(new).for_each(|(failure, new)| *failure = new);
+                if fitted {
+                    // What was gone on from were all of them.
+                    options = Cow::Owned(FitOptions { resume: None, ..options.into_owned() });
+                }
                 continue;
             }
         };
@@ -119,11 +138,13 @@ fn kept<'a>(session: &'a Session, failures: &[Option<Verdict>]) -> Result<Cow<'a
 enum Attempt {
     /// All of them.
     Fitted(Box<SessionFit>),
-    /// Some have no place among the others: what is wrong with each.
-    Without(Vec<Option<Verdict>>),
+    /// Some have no place among the others: what is wrong with each, and whether it was a fit of all that told.
+    Without { failures: Vec<Option<Verdict>>, fitted: bool },
 }
 
+/// Fits what is kept of a session, of which some trials have failed already.
 fn attempt(
+    #[cfg_attr(not(feature = "learn"), allow(unused_variables))] (whole, failed): (&Session, &[Option<Verdict>]),
     session: &Session,
     skeleton: &Skeleton,
     groups: Option<ScaleGroups>,
@@ -136,7 +157,8 @@ fn attempt(
     let sampled = sample(session, &built);
     if sampled.iter().any(std::result::Result::is_err) {
         let failure = |s: std::result::Result<_, Unusable>| s.err().map(|why| Verdict::unusable("initialise", &why));
-        return Ok(Attempt::Without(sampled.into_iter().map(failure).collect()));
+        let failures = sampled.into_iter().map(failure).collect();
+        return Ok(Attempt::Without { failures, fitted: false });
     }
     #[cfg(feature = "learn")]
     if let TrajectoryKind::Mlp(_) = &options.trajectory {
@@ -144,7 +166,7 @@ fn attempt(
         let failures: Vec<_> =
             session.trials.iter().map(|t| short(t).map(|why| Verdict::unusable("initialise", &why))).collect();
         if failures.iter().any(Option::is_some) {
-            return Ok(Attempt::Without(failures));
+            return Ok(Attempt::Without { failures, fitted: false });
         }
     }
     let samples: Vec<_> = sampled.into_iter().flatten().collect();
@@ -153,7 +175,7 @@ fn attempt(
         .map(|s| of_no_size(&built.problem, s).map(|why| Verdict::unusable("initialise", &why)))
         .collect();
     if odd.iter().any(Option::is_some) {
-        return Ok(Attempt::Without(odd));
+        return Ok(Attempt::Without { failures: odd, fitted: false });
     }
     let grids: Vec<_> = session.trials.iter().map(|t| knots(t.detections.frames, t.rate_hz, options)).collect();
     let start = initialise(&built.problem, &samples, &grids, options);
@@ -175,7 +197,20 @@ fn attempt(
                 _ => start,
             };
             let names: Vec<&str> = session.trials.iter().map(|t| t.name.as_str()).collect();
-            let done = super::descent::descend(&mut run, &mut built, start, network, &names)?;
+            let left_out: Vec<LeftOut> = whole
+                .trials
+                .iter()
+                .zip(failed)
+                .filter_map(|(t, f)| {
+                    Some(LeftOut {
+                        trial: t.name.clone(),
+                        reason: f.as_ref()?.reason.clone(),
+                        stage: f.as_ref()?.stage.clone(),
+                        advice: f.as_ref()?.advice.clone(),
+                    })
+                })
+                .collect();
+            let done = super::descent::descend(&mut run, &mut built, start, network, (&names, &left_out))?;
             for mlp in &done.networks {
                 networks.push(mlp.to_safetensors(&built.problem.mechanism)?);
             }
@@ -201,7 +236,8 @@ fn attempt(
                 // What a trial alone does not tell is that trial's.
                 if let (Part::Band(bad), 2..) = (e.place, session.trials.len()) {
                     let failure = |i: usize| (i == bad).then(|| Verdict::unusable("covariance", &why));
-                    return Ok(Attempt::Without((0..session.trials.len()).map(failure).collect()));
+                    let failures = (0..session.trials.len()).map(failure).collect();
+                    return Ok(Attempt::Without { failures, fitted: true });
                 }
                 return Err(Error::fit("covariance", why.problem, why.advice));
             }
@@ -234,7 +270,7 @@ fn attempt(
     let insane: Vec<Option<Verdict>> = fit.trials.iter().map(|t| insane_trial(&t.reprojection)).collect();
     // Where all trials are bad, it is what they share that is: the session says so.
     if insane.iter().any(Option::is_some) && insane.iter().any(Option::is_none) && !interrupted {
-        return Ok(Attempt::Without(insane));
+        return Ok(Attempt::Without { failures: insane, fitted: true });
     }
     Ok(Attempt::Fitted(Box::new(fit)))
 }

@@ -2,13 +2,68 @@
 //!
 //! A task that does not say whether it applies, how much it weighs or what it aims at takes that from a `defaults` block, else OpenSim's
 //! defaults: it applies, weighs 0, and aims at the coordinate's default value.
+//!
+//! What is not understood is refused by name: OpenSim passes over a misspelt `<weight>` without a word, and the task weighs 0.
 
 use crate::error::Result;
 use crate::skeleton::read::read_text;
-use crate::skeleton::xml::{self, Source, child, elements, flag, shortened, text};
+use crate::skeleton::xml::{self, Source, child, elements, flag, nearest, shortened, text};
 use roxmltree::Node;
 use std::collections::HashSet;
 use std::path::Path;
+
+/// What a set holds.
+const SET: &[&str] = &["objects", "groups", "defaults"];
+/// What OpenSim 4.6 lists for its tasks.
+const MARKER_TASK: &[&str] = &["apply", "weight"];
+const COORDINATE_TASK: &[&str] = &["apply", "weight", "value_type", "value"];
+/// The tool's names: today's, the one that OpenSim 2 and 3 misspelt, and that before 2.3.
+const TOOLS: &[&str] = &["InverseKinematicsTool", "InverseKinemtaticsTool", "IKTool"];
+/// What OpenSim 4.6 lists for it; then what older programs did.
+const TOOL: &[&str] = &[
+    "results_directory",
+    "model_file",
+    "constraint_weight",
+    "accuracy",
+    "time_range",
+    "output_motion_file",
+    "report_errors",
+    "IKTaskSet",
+    "marker_file",
+    "coordinate_file",
+    "report_marker_locations",
+    "defaults",
+    "IKTrialSet",
+    "optimizer_algorithm",
+    "coordinates_file",
+    "replace_force_set",
+    "force_set_files",
+    "replace_actuator_set",
+    "actuator_set_files",
+    "output_precision",
+    "initial_time",
+    "final_time",
+    "solve_for_equilibrium_for_auxiliary_states",
+    "maximum_number_of_integrator_steps",
+    "maximum_integrator_step_size",
+    "minimum_integrator_step_size",
+    "integrator_error_tolerance",
+    "integrator_fine_tolerance",
+    "AnalysisSet",
+    "ControllerSet",
+    "external_loads_file",
+    "external_loads_model_kinematics_file",
+    "lowpass_cutoff_frequency_for_load_kinematics",
+];
+
+/// A setup of inverse kinematics, as far as it has a meaning here; what else it names is told on the command line.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IkSetup {
+    /// What is to be followed.
+    pub tasks: IkTasks,
+    /// Seconds, from and to, between which the setup wants frames fitted, an end at infinity where it is open; `None` where it wants all.
+    pub time_range: Option<[f64; 2]>,
+}
 
 /// Weights of markers and coordinates.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -64,23 +119,58 @@ impl IkTasks {
 /// Reads the tasks in a file; where a setup names another file for them, in that one, beside it.
 ///
 /// # Errors
-/// A file that cannot be read; a setup of the scale tool; otherwise as [`read_str`].
+/// As [`read_setup`].
 pub fn read(path: &Path) -> Result<IkTasks> {
+    Ok(read_setup(path)?.tasks)
+}
+
+/// The same, with what else the setup around them asks for.
+///
+/// # Errors
+/// A file that cannot be read; a setup of the scale tool; times that are not two or run backwards; otherwise as [`read_str`].
+pub fn read_setup(path: &Path) -> Result<IkSetup> {
     let (label, text) = (path.display().to_string(), read_text(path)?);
     let document = xml::parse(&label, &text)?;
+    let source = Source { label: &label, document: &document };
     if let Some(tool) = document.root_element().descendants().find(|n| n.has_tag_name("ScaleTool")) {
-        return Err(Source { label: &label, document: &document }.error(
+        return Err(source.error(
             tool,
             "this is a setup of the scale tool: its tasks are for the one pose of its static trial",
             "give the tasks of inverse kinematics, or use `kinefit scale`",
         ));
     }
-    match task_set(document.root_element()).and_then(elsewhere) {
+    let set = task_set(document.root_element());
+    let tool = set.and_then(tool_of);
+    if let Some(tool) = tool {
+        check(source, tool, TOOL)?;
+    }
+    let tasks = match set.and_then(elsewhere) {
         Some(file) => {
             let path = path.with_file_name(file);
-            read_str(&path.display().to_string(), &read_text(&path)?)
+            read_str(&path.display().to_string(), &read_text(&path)?)?
         }
-        None => read_str(&label, &text),
+        None => read_str(&label, &text)?,
+    };
+    Ok(IkSetup { tasks, time_range: tool.map_or(Ok(None), |tool| time_range(source, tool))? })
+}
+
+/// The times of a setup; before 2.3 they stood with its trials, of which OpenSim takes the first.
+fn time_range<'a, 'i>(source: Source<'a, 'i>, tool: Node<'a, 'i>) -> Result<Option<[f64; 2]>> {
+    let Some(node) = tool.descendants().find(|n| n.has_tag_name("time_range")) else { return Ok(None) };
+    // `Source::numbers` knows no infinity, which stands for an open end here.
+    let number = |word: &str| word.strip_suffix(',').unwrap_or(word).parse::<f64>().ok().filter(|t| !t.is_nan());
+    let times: Option<Vec<f64>> = text(node).split_whitespace().map(number).collect();
+    match times.as_deref() {
+        Some([]) => Ok(None),
+        Some([from, to]) if from <= to => {
+            let all = *from == f64::NEG_INFINITY && *to == f64::INFINITY;
+            Ok((!all).then_some([*from, *to]))
+        }
+        _ => Err(source.error(
+            node,
+            format_args!("`{}` is no range of times", shortened(text(node))),
+            "write the times from and to which to fit, in seconds, the earlier one first",
+        )),
     }
 }
 
@@ -88,6 +178,11 @@ pub fn read(path: &Path) -> Result<IkTasks> {
 fn task_set<'a, 'i>(root: Node<'a, 'i>) -> Option<Node<'a, 'i>> {
     let inside_defaults = |node: Node| node.ancestors().any(|n| n.has_tag_name("defaults"));
     root.descendants().find(|node| node.has_tag_name("IKTaskSet") && !inside_defaults(*node))
+}
+
+/// The tool that a set of tasks belongs to.
+fn tool_of<'a, 'i>(set: Node<'a, 'i>) -> Option<Node<'a, 'i>> {
+    set.parent_element().filter(|n| TOOLS.contains(&n.tag_name().name()))
 }
 
 /// The file that a set says its tasks are in.
@@ -98,8 +193,8 @@ fn elsewhere<'a>(set: Node<'a, '_>) -> Option<&'a str> {
 /// The same from text; `label` names it in errors.
 ///
 /// # Errors
-/// What is no XML, or has no tasks; tasks in another file, which is named; weights that are no numbers or negative; flags and value types that are not
-/// known; tasks without a name, or two for one marker or coordinate.
+/// What is no XML, or has no tasks; tasks in another file, which is named; elements and attributes that are not known in a set, a task or its tool;
+/// weights that are no numbers or negative; flags and value types that are not known; tasks without a name, or two for one marker or coordinate.
 pub fn read_str(label: &str, text: &str) -> Result<IkTasks> {
     let document = xml::parse(label, text)?;
     let source = Source { label, document: &document };
@@ -111,6 +206,9 @@ pub fn read_str(label: &str, text: &str) -> Result<IkTasks> {
         let problem = format_args!("its tasks are in another file, `{}`", shortened(file));
         return Err(source.error(set, problem, "give that file instead"));
     }
+    if let Some(tool) = tool_of(set) {
+        check(source, tool, TOOL)?;
+    }
     of_set(source, set)
 }
 
@@ -121,20 +219,16 @@ pub fn read_str(label: &str, text: &str) -> Result<IkTasks> {
 pub(super) fn of_set<'a, 'i>(source: Source<'a, 'i>, set: Node<'a, 'i>) -> Result<IkTasks> {
     let defaults = [child(set, "defaults"), child(source.document.root_element(), "defaults")];
     let default = |kind: &str| defaults.iter().flatten().find_map(|block| child(*block, kind));
+    for (kind, known) in [("IKMarkerTask", MARKER_TASK), ("IKCoordinateTask", COORDINATE_TASK)] {
+        if let Some(node) = default(kind) {
+            check(source, node, known)?;
+        }
+    }
     let mut tasks = IkTasks::default();
     let mut seen = HashSet::new();
-    for node in elements(child(set, "objects").unwrap_or(set)) {
+    for node in members(source, set, &["IKMarkerTask", "IKCoordinateTask"])? {
         let kind = node.tag_name().name();
-        if !matches!(kind, "IKMarkerTask" | "IKCoordinateTask") {
-            if matches!(kind, "defaults" | "groups" | "objects") {
-                continue;
-            }
-            return Err(source.error(
-                node,
-                "this is not a task of inverse kinematics",
-                "expected <IKMarkerTask> or <IKCoordinateTask>",
-            ));
-        }
+        check(source, node, if kind == "IKMarkerTask" { MARKER_TASK } else { COORDINATE_TASK })?;
         let task = Task { source, node, default: default(kind) };
         let name = source.name(node)?.to_owned();
         let (apply, weight) = (task.apply()?, task.weight()?);
@@ -156,6 +250,78 @@ pub(super) fn of_set<'a, 'i>(source: Source<'a, 'i>, set: Node<'a, 'i>) -> Resul
         return Err(source.error(set, problem, "add an <IKMarkerTask> for each marker that counts"));
     }
     Ok(tasks)
+}
+
+/// The objects of a set, all of these kinds.
+///
+/// # Errors
+/// Objects of other kinds; what is not known in a set.
+pub(super) fn members<'a, 'i>(source: Source<'a, 'i>, set: Node<'a, 'i>, kinds: &[&str]) -> Result<Vec<Node<'a, 'i>>> {
+    let list = child(set, "objects");
+    match list {
+        Some(_) => check(source, set, SET)?,
+        None => attributes(source, set)?,
+    }
+    let found: Vec<_> = elements(list.unwrap_or(set)).filter(|n| !SET.contains(&n.tag_name().name())).collect();
+    if let Some(node) = found.iter().find(|n| !kinds.contains(&n.tag_name().name())) {
+        let (tag, within) = (shortened(node.tag_name().name()), shortened(set.tag_name().name()));
+        return Err(source.error(
+            *node,
+            format_args!("<{tag}> is not understood in <{within}>"),
+            format_args!("expected <{}>", kinds.join("> or <")),
+        ));
+    }
+    Ok(found)
+}
+
+/// Refuses what an object does not have, and what it has twice, of which OpenSim reads one.
+///
+/// # Errors
+/// At the first such element or attribute.
+pub(super) fn check<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>, known: &[&str]) -> Result<()> {
+    attributes(source, node)?;
+    let within = shortened(node.tag_name().name());
+    let mut seen = HashSet::new();
+    for element in elements(node) {
+        let tag = element.tag_name().name();
+        if !known.contains(&tag) {
+            return Err(source.error(
+                element,
+                format_args!("<{}> is not understood in <{within}>", shortened(tag)),
+                format_args!("correct its name or remove it; {}", nearest(tag, known.iter().copied())),
+            ));
+        }
+        if !seen.insert(tag) {
+            return Err(source.error(element, format_args!("a second <{tag}> stands in <{within}>"), "leave one"));
+        }
+    }
+    Ok(())
+}
+
+/// Attributes hold names; all else is in elements. A set in another file is read by who knows the folder.
+fn attributes<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result<()> {
+    for attribute in node.attributes().filter(|a| a.namespace().is_none()) {
+        let (name, within) = (shortened(attribute.name()), shortened(node.tag_name().name()));
+        match attribute.name() {
+            "name" | "version" | "Version" | "type" | "UUID" => {}
+            "file" if attribute.value().trim().is_empty() => {}
+            "file" => {
+                return Err(source.error(
+                    node,
+                    format_args!("<{within}> is in another file, `{}`", shortened(attribute.value())),
+                    "copy it from there to here",
+                ));
+            }
+            _ => {
+                return Err(source.error(
+                    node,
+                    format_args!("the attribute {name}=\"…\" is not understood in <{within}>"),
+                    format_args!("write it as an element of its own, <{name}>, or remove it"),
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A task's element, and that of the defaults for what it does not say.
@@ -278,6 +444,45 @@ mod tests {
     }
 
     #[test]
+    fn the_times_of_a_setup_old_and_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("setup.xml");
+        let read = |times: &str, tool: &str| {
+            let (before, behind) = match tool {
+                "IKTool" => (
+                    "<optimizer_algorithm>ipopt</optimizer_algorithm><IKTrialSet><objects><IKTrial>",
+                    "</IKTrial></objects></IKTrialSet>",
+                ),
+                _ => ("<model_file/><constraint_weight>Inf</constraint_weight>", "<report_errors>true</report_errors>"),
+            };
+            let tasks = "<IKTaskSet name='t'><objects name=''><IKMarkerTask name='A'/></objects><groups/></IKTaskSet>";
+            let text = format!(
+                "<OpenSimDocument Version='20302'><{tool} name='a'>{before}{times}{behind}{tasks}</{tool}></OpenSimDocument>"
+            );
+            std::fs::write(&path, text).unwrap();
+            read_setup(&path).map(|setup| {
+                assert_eq!(setup.tasks.markers[0].name, "A");
+                setup.time_range
+            })
+        };
+        for tool in TOOLS.iter().copied() {
+            for (times, expected) in [
+                ("", None),
+                ("<time_range/>", None),
+                ("<time_range> -Inf Inf</time_range>", None),
+                ("<time_range> 0.4 1.60 </time_range>", Some([0.4, 1.6])),
+                ("<time_range>-Inf 2</time_range>", Some([f64::NEG_INFINITY, 2.0])),
+            ] {
+                assert_eq!(read(times, tool).unwrap(), expected, "{tool}: {times}");
+            }
+            for times in ["1", "2 1", "NaN 1", "a b", "0 1 2"] {
+                let said = read(&format!("<time_range>{times}</time_range>"), tool).unwrap_err().to_string();
+                assert!(said.contains(&format!("`{times}` is no range of times")), "{said}");
+            }
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let said = |text: &str| read_str("t.xml", text).unwrap_err().to_string();
         let set = |inside: &str| format!("<IKTaskSet><objects>\n{inside}</objects></IKTaskSet>");
@@ -297,7 +502,29 @@ mod tests {
                 set("<IKCoordinateTask name='a'><value_type>none</value_type></IKCoordinateTask>"),
                 "`none` is not a type of value",
             ),
-            (set("<Marker name='A'/>"), "not a task of inverse kinematics"),
+            (set("<Marker name='A'/>"), "<Marker> is not understood in <IKTaskSet>"),
+            (
+                set("<IKMarkerTask name='A'><apply>true</apply>\n<wieght>1</wieght></IKMarkerTask>"),
+                "t.xml:3, <wieght> of <IKMarkerTask name=\"A\">: <wieght> is not understood",
+            ),
+            (set("<IKMarkerTask name='A'><wieght>1</wieght></IKMarkerTask>"), "the nearest names are `weight`"),
+            (
+                set("<IKMarkerTask name='A'><value>1</value></IKMarkerTask>"),
+                "<value> is not understood in <IKMarkerTask>",
+            ),
+            (set("<IKMarkerTask name='A' weight='1'/>"), "the attribute weight=\"…\" is not understood"),
+            (set("<IKMarkerTask name='A' file='a.xml'/>"), "in another file, `a.xml`"),
+            (set("<IKMarkerTask name='A'><weight>1</weight><weight>2</weight></IKMarkerTask>"), "a second <weight>"),
+            ("<IKTaskSet><objects/><IKMarkerTask name='A'/></IKTaskSet>".into(), "<IKMarkerTask> is not understood"),
+            (
+                "<IKTaskSet><defaults><IKMarkerTask><wieght>1</wieght></IKMarkerTask></defaults><objects/></IKTaskSet>"
+                    .into(),
+                "<wieght> is not understood",
+            ),
+            (
+                "<InverseKinematicsTool><time_rnage>0 1</time_rnage><IKTaskSet/></InverseKinematicsTool>".into(),
+                "`time_range`",
+            ),
         ] {
             let said = said(&text);
             assert!(said.contains(expected) && said.starts_with("t.xml"), "{expected}: {said}");

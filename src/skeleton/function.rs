@@ -121,6 +121,37 @@ impl Function {
         }
     }
 
+    /// The stretch around `from`, within `limits`, over which the function stays within `range`; `None` where it is outside at `from` itself. Exact for straight lines; others are followed
+    /// outwards, as far as `limits` or a hundred from `from`, in steps of a thousandth of that, and the crossings bisected.
+    pub fn stays_within(&self, range: [f64; 2], from: f64, limits: [f64; 2]) -> Option<[f64; 2]> {
+        const STEPS: u32 = 1000;
+        const FAR: f64 = 100.0;
+        let inside = |x: f64| {
+            let y = self.value(x);
+            range[0] <= y && y <= range[1]
+        };
+        if let Some((slope, intercept)) = self.as_linear().filter(|line| line.0 != 0.0) {
+            let ends = range.map(|y| (y - intercept) / slope);
+            let (low, high) = (ends[0].min(ends[1]).max(limits[0]), ends[0].max(ends[1]).min(limits[1]));
+            return (low <= from && from <= high).then_some([low, high]);
+        }
+        if !inside(from) {
+            return None;
+        }
+        let end = |limit: f64| {
+            let last = limit.clamp(from - FAR, from + FAR);
+            let at = |k: u32| from + (last - from) * f64::from(k) / f64::from(STEPS);
+            let Some(k) = (1..=STEPS).find(|&k| !inside(at(k))) else { return limit };
+            let (mut good, mut bad) = (at(k - 1), at(k));
+            for _ in 0..60 {
+                let middle = 0.5 * (good + bad);
+                *(if inside(middle) { &mut good } else { &mut bad }) = middle;
+            }
+            good
+        };
+        Some(limits.map(end))
+    }
+
     /// Whether this is exactly `x`: a coordinate that is itself the angle or the length, a degree of freedom.
     pub fn is_identity(&self) -> bool {
         matches!(self, Self::Linear { slope, intercept } if *slope == 1.0 && *intercept == 0.0)

@@ -3,7 +3,7 @@
 //! `R = exp(a₁q₁)·exp(a₂q₂)·exp(a₃q₃)` with orthonormal axes. In the basis `(a₁, a₂, a₁×a₂)` this is `Rx(q₁)·Ry(q₂)·Rz(±q₃)`, minus for a left-handed triple,
 //! whose angles follow element by element; its singularity is `q₂ = ±π/2`.
 
-use super::{BodyId, CoordinateId, GROUND, Operation, Rotor, RotorId, Skeleton};
+use super::{Body, BodyId, CoordinateId, Function, GROUND, Operation, Rotor, RotorId, Skeleton};
 use nalgebra::{Matrix3, Rotation3};
 use std::f64::consts::{PI, TAU};
 
@@ -51,6 +51,24 @@ impl Skeleton {
     /// The form used in fitting: three successive rotations of a body that hangs on ground, about orthogonal axes by three coordinates as
     /// they are, become one [`Operation::Ball`]. Ball, Gimbal and Free joints (and MJCF's) have been read so already. Order and names of the coordinates stay.
     pub fn with_rotors(&self) -> Self {
+        self.with_rotors_where(|_, _| true)
+    }
+
+    /// The form used where the ranges of clamped coordinates are kept: three angles of which one is clamped stay three angles, but for a body that is free in space, which may turn as it likes.
+    pub fn with_unclamped_rotors(&self) -> Self {
+        let free = |body: &Body| {
+            let slides = |o: &&Operation| matches!(o, Operation::TranslateAlong { coordinate: Some(_), .. });
+            body.parent == GROUND && self.operations[body.operations.clone()].iter().filter(slides).count() >= 3
+        };
+        let clamped = |c: &CoordinateId| {
+            let c = &self.coordinates[c.index()];
+            c.clamped && c.range.or(c.placeholder).is_some()
+        };
+        self.with_rotors_where(|body, rotor| free(body) || !rotor.coordinates.iter().any(clamped))
+    }
+
+    /// With rotors, numbered from the root outwards, for all rotations that may be one.
+    fn with_rotors_where(&self, may: impl Fn(&Body, &Rotor) -> bool) -> Self {
         let mut uses = vec![0u32; self.coordinates.len()];
         for operation in &self.operations {
             match operation {
@@ -63,21 +81,37 @@ impl Skeleton {
         }
         let mut made = self.clone();
         made.operations.clear();
+        made.rotors.clear();
         for (b, body) in self.bodies.iter().enumerate() {
             let operations = &self.operations[body.operations.clone()];
             let start = made.operations.len();
             let mut i = 0;
             while i < operations.len() {
-                let rotor = (body.parent == GROUND && BodyId(b as u32) != GROUND)
-                    .then(|| operations.get(i..i + 3).and_then(|three| self.rotor(three, &uses)))
-                    .flatten();
-                if let Some(rotor) = rotor {
-                    made.operations.push(Operation::Ball(RotorId(made.rotors.len() as u32)));
-                    made.rotors.push(rotor);
-                    i += 3;
-                } else {
-                    made.operations.push(operations[i].clone());
-                    i += 1;
+                let on_ground = body.parent == GROUND && BodyId(b as u32) != GROUND;
+                let three = on_ground.then(|| operations.get(i..i + 3).and_then(|three| self.rotor(three, &uses)));
+                let (rotor, taken) = match (&operations[i], three.flatten()) {
+                    (Operation::Ball(r), _) => (Some(self.rotors[r.index()].clone()), 1),
+                    (_, three) => (three, 3),
+                };
+                match rotor {
+                    Some(rotor) if may(body, &rotor) => {
+                        made.operations.push(Operation::Ball(RotorId(made.rotors.len() as u32)));
+                        made.rotors.push(rotor);
+                        i += taken;
+                    }
+                    Some(Rotor { coordinates, axes }) if taken == 1 => {
+                        let one = |(c, axis)| Operation::RotateAbout {
+                            axis,
+                            coordinate: Some(c),
+                            function: Function::IDENTITY,
+                        };
+                        made.operations.extend(coordinates.into_iter().zip(axes).map(one));
+                        i += 1;
+                    }
+                    _ => {
+                        made.operations.push(operations[i].clone());
+                        i += 1;
+                    }
                 }
             }
             made.bodies[b].operations = start..made.operations.len();

@@ -13,7 +13,7 @@
 use super::spatial::SpatialInertia;
 use crate::kinematics::{FrameDerivatives, Mechanism};
 use crate::math::{dense, se3::wrench};
-use crate::skeleton::{CoordinateId, MarkerId, Offsets, Rotor, Scales};
+use crate::skeleton::{Coordinate, CoordinateId, MarkerId, Offsets, Rotor, Scales, Skeleton};
 use crate::trajectory::{Layout, Pose};
 use faer::{MatMut, MatRef};
 use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3, Vector6};
@@ -102,18 +102,28 @@ const ABSOLUTE_DECREASE: f64 = 1e-18;
 /// Damping that no step needs.
 const MAX_DAMPING: f64 = 1e12;
 
+/// Where a coordinate may go: within its own range and to where those that follow it keep to theirs, so far as they are clamped. A follower beyond its range where the coordinate has its
+/// default bounds nothing: no pose would do.
+fn bounds(skeleton: &Skeleton, coordinate: usize) -> Option<[f64; 2]> {
+    let range = |c: &Coordinate| c.range.or(c.placeholder).filter(|_| c.clamped);
+    let own = &skeleton.coordinates[coordinate];
+    let followers = skeleton.coordinates.iter().filter_map(|c| {
+        let coupling = c.coupling.as_ref().filter(|k| k.independent.index() == coordinate)?;
+        Some((&coupling.function, range(c)?))
+    });
+    followers.fold(range(own), |so_far, (function, range)| {
+        let whole = so_far.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
+        let from = own.default.clamp(whole[0], whole[1]);
+        function.stays_within(range, from, whole).or(so_far)
+    })
+}
+
 impl<'a> InverseKinematics<'a> {
     /// For markers with their weights; those that weigh nothing are left out.
     pub fn new(mechanism: &'a Mechanism, scales: Scales, offsets: Offsets, markers: &[(MarkerId, f64)]) -> Self {
         let skeleton = mechanism.skeleton();
         let layout = Layout::new(mechanism);
-        let bounds = layout.coordinates[..layout.scalars()]
-            .iter()
-            .map(|&c| {
-                let c = &skeleton.coordinates[c];
-                c.range.or(c.placeholder).filter(|_| c.clamped)
-            })
-            .collect();
+        let bounds = layout.coordinates[..layout.scalars()].iter().map(|&c| bounds(skeleton, c)).collect();
         // Only their ratios count, and the largest as 1 cannot overflow a sum.
         let largest = markers.iter().map(|m| m.1).fold(0.0, f64::max);
         let markers = markers.iter().filter(|m| m.1 > 0.0).map(|m| (m.0, m.1 / largest)).collect();

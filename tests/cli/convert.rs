@@ -49,7 +49,57 @@ fn bodies_are_compared_where_there_are_no_markers_and_what_is_lost_is_said() {
     {
         assert!(said.contains(part), "`{part}` is not in {said}");
     }
-    assert!(said.contains("Added    coordinates lower_beta_1\n"), "{said}");
+    assert!(said.contains("Added    coordinates lower_beta_1\n") && !said.contains("Left"), "{said}");
+}
+
+/// Two bodies with what the other format is not given.
+const LADEN: &str = r#"<OpenSimDocument Version="40500"><Model name="m"><BodySet><objects>
+<Body name="a"><attached_geometry><Sphere name="g"><radius>1</radius></Sphere></attached_geometry><mass>5</mass><mass_center>0 0.2 0</mass_center><inertia>1 1 1 0 0 0</inertia>
+<WrapObjectSet><objects><WrapSphere name="w"/><WrapSphere name="v"/></objects></WrapObjectSet></Body>
+<Body name="b"/></objects></BodySet><JointSet><objects>
+<PinJoint name="ja"><socket_parent_frame>/ground</socket_parent_frame><socket_child_frame>/bodyset/a</socket_child_frame>
+<coordinates><Coordinate name="qa"><default_value>0.2</default_value><range>-3 3</range></Coordinate></coordinates></PinJoint>
+<PinJoint name="jb"><socket_parent_frame>/bodyset/a</socket_parent_frame><socket_child_frame>/bodyset/b</socket_child_frame>
+<coordinates><Coordinate name="qb"/></coordinates></PinJoint></objects></JointSet>
+<ConstraintSet><objects><WeldConstraint name="weld"><isEnforced>false</isEnforced></WeldConstraint></objects></ConstraintSet>
+<MarkerSet><objects><Marker name="k"><socket_parent_frame>/bodyset/b</socket_parent_frame><location>0.1 0.2 0.3</location><fixed>true</fixed></Marker></objects></MarkerSet>
+<ForceSet><objects><PointToPointSpring name="s"/><Thelen2003Muscle name="t"/><Thelen2003Muscle name="u"/></objects></ForceSet>
+<ControllerSet><objects/><groups/></ControllerSet></Model></OpenSimDocument>"#;
+
+const LADEN_MJCF: &str = r#"<mujoco><default><joint damping="3"/></default><worldbody><body name="a"><joint name="j" ref="20"/>
+<inertial pos="0 0.1 0" mass="7" diaginertia="1 2 3"/><geom size="0.1"/><geom size="0.2"/><site name="s" pos="0.1 0.2 0.3" euler="0 30 0"/><camera name="c"/></body></worldbody>
+<asset><mesh name="m" vertex="0 0 0 1 0 0 0 1 0 0 0 1"/></asset><actuator><motor joint="j"/></actuator><sensor><jointpos joint="j"/></sensor>
+<keyframe><key qpos="0.5"/></keyframe><equality><weld body1="a" active="false"/></equality></mujoco>"#;
+
+#[test]
+fn what_a_document_loses_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    for (name, text) in [("laden.osim", LADEN), ("laden.xml", LADEN_MJCF)] {
+        fs::write(place.path().join(name), text).unwrap();
+    }
+    for (from, to, left) in [
+        (
+            "laden.osim",
+            "made.xml",
+            "masses and inertias (placeholders stand in their place), geometry, 2 muscles, 1 force or actuator, 2 wrapping objects, \
+             1 constraint that is not enforced; default values of coordinates: qa; which markers are fixed",
+        ),
+        (
+            "laden.xml",
+            "made.osim",
+            "masses and inertias (placeholders stand in their place), 2 geoms, 1 camera, 1 asset, 1 actuator, 1 sensor, 1 keyframe, \
+             1 equality that is not active, damping and stiffness of joints, orientations of sites",
+        ),
+    ] {
+        let out = kinefit(place.path(), &["convert", from, to]);
+        assert!(out.status.success(), "{}", stderr(&out));
+        assert!(stdout(&out).ends_with(&format!("\nLeft     {left}\n")), "{}", stdout(&out));
+    }
+    // In its own format a model keeps all it has.
+    for (from, to) in [("laden.osim", "same.osim"), ("laden.xml", "same.mjcf")] {
+        let out = kinefit(place.path(), &["convert", from, to]);
+        assert!(out.status.success() && !stdout(&out).contains("Left"), "{}{}", stdout(&out), stderr(&out));
+    }
 }
 
 /// What has no counterpart is named where the user can find it: in the file given, never in the one that was to be made.

@@ -1,7 +1,7 @@
 //! MuJoCo's models: joints against values of MuJoCo, and what is wrong with some.
 
 use crate::{LEG, ROUNDING, data, kinematics, numbers, rows};
-use kinefit::skeleton::{Offsets, Scales, UpAxis, read_model, read_model_str};
+use kinefit::skeleton::{Offsets, Scales, Skeleton, UpAxis, read_model, read_model_str};
 use nalgebra::{Matrix3, Vector3};
 use serde_json::Value;
 
@@ -81,6 +81,68 @@ fn every_joint_and_orientation_of_mujoco() {
     }
 }
 
+/// The names of coordinates and markers, and where the markers are, as MuJoCo 4.0.0 has them.
+fn as_mujoco(skeleton: &Skeleton, qpos: &[f64], coordinates: &[&str], sites: &[(&str, [f64; 3])]) {
+    assert_eq!(skeleton.coordinates.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), coordinates);
+    assert_eq!(
+        skeleton.markers.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(),
+        sites.iter().map(|(name, _)| *name).collect::<Vec<_>>()
+    );
+    let q = skeleton.coordinates_from_qpos("qpos", qpos).unwrap();
+    let frame = kinematics(skeleton, &Scales::ones(skeleton), &Offsets::zeros(skeleton), &q);
+    for (place, (name, expected)) in frame.markers.iter().zip(sites) {
+        assert!((place - Vector3::from(*expected)).norm() < ROUNDING, "{name}: {place:?}");
+    }
+}
+
+/// Numbers of MuJoCo 4.0.0.
+#[test]
+fn what_stands_in_a_frame_counts_where_the_frame_stands() {
+    let text = r#"<mujoco><worldbody><body name="a"><joint name="j0" axis="0 0 1"/>
+<frame euler="10 20 30" pos=".1 .2 .3"><site name="s0" pos=".3 .2 .1"/><joint name="j1" axis="1 0 0" pos=".1 .1 0"/><frame pos="1 0 0" euler="40 0 0"><joint name="j2" type="slide" axis="0 1 1"/></frame>
+<body name="b" pos="0 1 0"><joint name="jb"/><geom size=".1"/><site name="sb" pos=".1 .2 .3"/></body></frame>
+<body name="c" pos="0 0 1"><joint name="jc" axis="0 1 0"/><geom size=".1"/><site name="sc" pos=".1 .2 .3"/></body>
+<joint name="j3" axis="0 1 0"/><geom size=".1"/><site name="s1" pos=".1 .2 .3"/></body></worldbody></mujoco>"#;
+    let sites = [
+        ("s0", [0.3270973635851149, 0.6657685244146543, 0.3413117405636326]),
+        ("s1", [0.23074901130648662, 0.3240235038219916, 0.45932587494301]),
+        ("sb", [-0.18329578981422992, 1.424213235858541, 0.6799844014623226]),
+        ("sc", [0.6101291976077259, 0.7815468283595889, 1.1404637706961132]),
+    ];
+    let skeleton = read_model_str("frames.xml", text).unwrap();
+    as_mujoco(&skeleton, &[0.3, -0.5, 0.2, 0.7, -0.4, 0.6], &["j0", "j1", "j2", "j3", "jb", "jc"], &sites);
+}
+
+/// Numbers of MuJoCo 4.0.0, which copies a class's values from its parent when it makes it. The same where the sections come by includes.
+#[test]
+fn later_sections_of_defaults_do_not_reach_classes_made_before() {
+    let sections = [
+        "<default><default class=\"c\"><site size=\".1\"/></default><joint axis=\"1 0 0\"/></default>",
+        "<default><joint axis=\"0 1 0\" pos=\".2 0 0\"/><default class=\"d\"><joint axis=\"0 1 1\"/></default></default>",
+        "<default><joint pos=\"0 0 .5\"/></default>",
+    ];
+    let bodies = r#"<worldbody><body childclass="c"><joint name="jc"/><geom size=".1"/><site name="c" pos=".1 .2 .3"/></body>
+<body childclass="d"><joint name="jd"/><geom size=".1"/><site name="d" pos=".1 .2 .3"/></body>
+<body><joint name="jm"/><geom size=".1"/><site name="m" pos=".1 .2 .3"/></body></worldbody>"#;
+    let folder = tempfile::tempdir().unwrap();
+    let mut includes = String::new();
+    for (i, section) in sections.iter().enumerate() {
+        std::fs::write(folder.path().join(format!("{i}.xml")), format!("<mujoco>{section}</mujoco>")).unwrap();
+        includes += &format!("<include file=\"{i}.xml\"/>");
+    }
+    let top = folder.path().join("top.xml");
+    std::fs::write(&top, format!("<mujoco>{includes}{bodies}</mujoco>")).unwrap();
+    let sites = [
+        ("c", [0.09999999999999999, 0.10241123582671934, 0.3457049880699497]),
+        ("d", [0.13542993565619857, 0.1764109152433687, 0.3235890847566314]),
+        ("m", [-0.008126851531803342, 0.19999999999999998, 0.2765409337615051]),
+    ];
+    let written = read_model_str("m.xml", &format!("<mujoco>{}{bodies}</mujoco>", sections.concat()));
+    for skeleton in [written.unwrap(), read_model(&top).unwrap()] {
+        as_mujoco(&skeleton, &[0.3, 0.4, 0.5], &["jc", "jd", "jm"], &sites);
+    }
+}
+
 #[test]
 fn hostile_mujoco_models_are_refused_with_the_place() {
     let change = |from: &str, to: &str| {
@@ -111,6 +173,46 @@ fn hostile_mujoco_models_are_refused_with_the_place() {
         (
             change("<site name=\"toe\"", "<inertial pos=\"0 0 0\" mass=\"-2\"/><site name=\"toe\""),
             &["the mass is -2", "<inertial>"],
+        ),
+        (
+            change("<worldbody>", "<default><default class=\"x\"/><default class=\"x\"/></default><worldbody>"),
+            &["second default class", "`x`", "<default>", "its own name"],
+        ),
+        (
+            change("<worldbody>", "<default><default class=\"main\"/></default><worldbody>"),
+            &["second default class", "`main`"],
+        ),
+        (
+            change("<worldbody>", "<default class=\"foo\"/><worldbody>"),
+            &["outermost default class", "`foo`", "<default>", "leave out"],
+        ),
+        (
+            change("<joint name=\"flexion\"", "<joint name=\"ball\" type=\"ball\"/><joint name=\"flexion\""),
+            &["follow a ball", "<joint name=\"flexion\">", "m.xml:3", "a body between"],
+        ),
+        (
+            change(
+                "<joint name=\"up\"",
+                "<joint type=\"ball\"/><joint name=\"second\" type=\"ball\"/><joint name=\"up\"",
+            ),
+            &["follow a ball", "<joint name=\"second\">"],
+        ),
+        (
+            change("<body name=\"pelvis\"", "<body name=\"pelvis\" mocap=\"true\""),
+            &["mocap body", "pelvis", "no joints"],
+        ),
+        (change("<body name=\"foot\"", "<body name=\"foot\" mocap=\"true\""), &["mocap body", "foot", "<worldbody>"]),
+        (
+            change("axis=\"1 0 0\"", "axis=\"1 0 0\" limited=\"true\""),
+            &["is limited, and its range is missing", "adduction", "limited=\"false\""],
+        ),
+        (
+            change("range=\"-1 1\"", "limited=\"true\" range=\"1 -1\""),
+            &["does not go from less to more", "flexion", "m.xml:3"],
+        ),
+        (
+            change("name=\"toe\" pos=\"0.2 0 0\"", "name=\"toe\" pos=\"0.2 0 0\" fromto=\"0 0 0 1 1 1\""),
+            &["both pos and fromto", "<site name=\"toe\">", "leave one"],
         ),
         (LEG.replace("worldbody", "world"), &["worldbody"]),
         ("<mujoco><worldbody/></mujoco>".into(), &["no <body>"]),
@@ -162,6 +264,12 @@ fn what_is_not_understood_is_never_passed_over() {
         ("joint1=", "class=\"none\" joint1=", "no default class `none`", "correct the name"),
         ("<freejoint ", "<freejoint align=\"true\" ", "aligned with its inertia", "mj_saveLastXML"),
         ("<compiler ", "<compiler alignfree=\"true\" ", "aligned with its inertia", "align=\"false\""),
+        (
+            "<compiler angle=\"radian\"/><worldbody>",
+            "<compiler alignfree=\"true\"/><worldbody><body name=\"box\"><joint type=\"free\"/></body>",
+            "<joint> of <body name=\"box\">: the body is to be aligned with its inertia",
+            "alignfree=\"false\" in <compiler>",
+        ),
         ("<body name=\"thigh\"", "<frame scale=\"2\"/><body name=\"thigh\"", "scale=", "<frame>"),
     ];
     for (from, to, problem, advice) in cases {
@@ -240,6 +348,12 @@ fn includes_are_relative_to_the_top_and_may_not_go_round() {
     put("top.xml", "<mujoco><worldbody><include file=\"parts/bodies.xml\"/></worldbody></mujoco>");
     let skeleton = read_model(&folder.path().join("top.xml")).unwrap();
     assert!(skeleton.coordinate("j").is_some() && skeleton.marker("s").is_some());
+    put(
+        "top.xml",
+        "<mujoco><worldbody><include file=\"parts/bodies.xml\"/><include file=\"./parts/bodies.xml\"/></worldbody></mujoco>",
+    );
+    let error = read_model(&folder.path().join("top.xml")).unwrap_err().to_string();
+    assert!(error.contains("top.xml:1, <include>") && error.contains("`./parts/bodies.xml` a second time"), "{error}");
     put("parts/joint.xml", "<mujocoinclude><include file=\"parts/bodies.xml\"/></mujocoinclude>");
     let error = read_model(&folder.path().join("top.xml")).unwrap_err().to_string();
     assert!(error.contains("circle"), "{error}");

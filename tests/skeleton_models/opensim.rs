@@ -1,8 +1,8 @@
 //! OpenSim's models: joints against values of OpenSim, and what is wrong with some.
 
-use crate::{ARM, ROUNDING, data, difference, kinematics, moves_the_same, numbers, scales_of, some_subject};
+use crate::{ARM, LEG, ROUNDING, data, difference, kinematics, moves_the_same, numbers, scales_of, some_subject};
 use kinefit::skeleton::{
-    Motion, Offsets, Operation, Scales, read_marker_set_str, read_model, read_model_str, write_osim,
+    Motion, Offsets, Operation, Scales, UpAxis, read_marker_set_str, read_model, read_model_str, write_osim,
 };
 use nalgebra::Vector3;
 use serde_json::Value;
@@ -123,6 +123,20 @@ fn marker_sets_add_replace_and_are_written_back() {
     assert!(error.contains("set.xml:3") && error.contains("elbow") && error.contains("`upper`"), "{error}");
 }
 
+/// Up is against gravity; what is written of a model that stands on Z reads so again.
+#[test]
+fn gravity_tells_which_axis_points_up() {
+    let with = |gravity: &str| ARM.replace("<BodySet>", &format!("<gravity>{gravity}</gravity><BodySet>"));
+    for (gravity, up) in [("0 -9.80665 0", UpAxis::Y), ("0 0 -9.81", UpAxis::Z), ("0 0 0", UpAxis::Y)] {
+        assert_eq!(read_model_str("m.osim", &with(gravity)).unwrap().up, up, "{gravity}");
+    }
+    let leg = read_model_str("leg.xml", LEG).unwrap();
+    let written = write_osim(&leg, &Scales::ones(&leg), &Offsets::zeros(&leg)).unwrap();
+    assert_eq!((leg.up, read_model_str("w.osim", &written).unwrap().up), (UpAxis::Z, UpAxis::Z));
+    let error = read_model_str("m.osim", &with("0 down 0")).unwrap_err().to_string();
+    assert!(error.contains("`down`") && error.contains("gravity"), "{error}");
+}
+
 /// A marker that does not say where it is sits at its body's origin in OpenSim 4.6, and is written with its offset.
 #[test]
 fn a_marker_without_a_location_sits_at_the_origin() {
@@ -212,6 +226,11 @@ fn hostile_models_are_refused_with_the_place() {
         (
             constrained(&(coupler("elbow_angle", "shoulder_angle") + &coupler("elbow_angle", "shoulder_angle"))),
             &["twice"],
+        ),
+        (
+            constrained(&coupler("elbow_angle", "shoulder_angle"))
+                .replace("<clamped>true</clamped>", "<locked>true</locked>"),
+            &["`elbow_angle` follows `shoulder_angle` and is locked", "unlock it"],
         ),
         (constrained(&coupler("elbow_angle", "sholder_angle")), &["sholder_angle", "`shoulder_angle`"]),
         (constrained(&coupler("elbow_angle", "shoulder_angle other")), &["more than one"]),
@@ -364,7 +383,7 @@ fn what_is_not_understood_is_never_passed_over() {
         (
             "<MarkerSet>",
             "<ConstraintSet><objects><CoordinateCouplerConstraint name=\"c\"><isDisabled>true</isDisabled></CoordinateCouplerConstraint></objects></ConstraintSet><MarkerSet>",
-            "<isDisabled> in a <CoordinateCouplerConstraint> belongs to documents before 4.0",
+            "<isDisabled> in a <CoordinateCouplerConstraint> belongs to documents before Version 30509",
             "Version",
         ),
         (
@@ -378,13 +397,13 @@ fn what_is_not_understood_is_never_passed_over() {
         (
             "<Body name=\"upper\"/>",
             "<Body name=\"upper\"><Joint/></Body>",
-            "<Joint> in a <Body> belongs to documents before 4.0",
+            "<Joint> in a <Body> belongs to documents before Version 30500",
             "Version",
         ),
         (
             "</frames></PinJoint>",
             "</frames><location_in_parent>0 1 0</location_in_parent></PinJoint>",
-            "<location_in_parent> in a <PinJoint> belongs to documents before 4.0",
+            "<location_in_parent> in a <PinJoint> belongs to documents before Version 30500",
             "OpenSim 4",
         ),
     ];
@@ -420,7 +439,7 @@ fn what_is_not_understood_is_never_passed_over() {
     let set = "<OpenSimDocument Version=\"40000\"><MarkerSet><objects><Marker name=\"a\"><body>upper</body><location>0 0 0</location></Marker></objects></MarkerSet></OpenSimDocument>";
     let mut arm = read_model_str("arm.osim", ARM).unwrap();
     let error = read_marker_set_str("set.xml", set, &mut arm).unwrap_err().to_string();
-    assert!(error.contains("<body> in a <Marker> belongs to documents before 4.0"), "{error}");
+    assert!(error.contains("<body> in a <Marker> belongs to documents before Version 30505"), "{error}");
     read_marker_set_str("set.xml", &set.replace("40000", "30000"), &mut arm).unwrap();
 }
 

@@ -5,7 +5,7 @@ use crate::fit::options::{NetworkOptions, SavedNetwork};
 use crate::fit::{Objective, Optimizer};
 use crate::session::Unusable;
 use crate::solve::first_order::{AdamOptions, Group, Lesson, Networks, Schedule, Terms, adam};
-use crate::solve::{Parameters, Problem, TrialProblem};
+use crate::solve::{Parameters, Problem, StopFlag, TrialProblem};
 use crate::trajectory::mlp::{Head, Mlp};
 use crate::trajectory::{BSpline, Pose, Trajectory};
 use nalgebra::{Matrix3, Rotation3};
@@ -119,8 +119,14 @@ pub(super) fn poses_of(problem: &Problem, start: &Parameters) -> Vec<Vec<Pose>> 
         .collect()
 }
 
-/// Networks that follow these poses.
-pub(super) fn taught(problem: &Problem, mlps: &[Mlp], wanted: &[Vec<Pose>], at: Vec<f32>) -> Vec<f32> {
+/// Networks that follow these poses; `None` where it was stopped.
+pub(super) fn taught(
+    problem: &Problem,
+    mlps: &[Mlp],
+    wanted: &[Vec<Pose>],
+    at: Vec<f32>,
+    stop: Option<&StopFlag>,
+) -> Option<Vec<f32>> {
     let networks = Networks::new(problem, mlps, Terms::default(), None);
     let lesson = Lesson::new(problem, mlps, &networks, wanted);
     let groups = vec![Group { range: 0..networks.shared().start, rate: LESSON_RATE, decay: 0.0, from_step: 0 }];
@@ -128,7 +134,8 @@ pub(super) fn taught(problem: &Problem, mlps: &[Mlp], wanted: &[Vec<Pose>], at: 
         schedule: Schedule { half_life: LESSON_STEPS as f64 / 8.0, ..AdamOptions::default().schedule },
         ..AdamOptions::default()
     };
-    adam(&lesson, at, groups, &options, None, LESSON_STEPS, (None, None)).best
+    let done = adam(&lesson, at, groups, &options, None, LESSON_STEPS, (None, stop));
+    (!done.interrupted).then_some(done.best)
 }
 
 /// Numbers of four bytes that a descent by Adam holds for each parameter, its checkpoint being written (measured: 69 bytes at 15 million, 67 at 68 million).

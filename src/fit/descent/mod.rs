@@ -8,7 +8,7 @@ mod mended;
 mod shortfall;
 
 use super::build::Built;
-use super::checkpoint::{Checkpoint, Course, Progress};
+use super::checkpoint::{Checkpoint, Course, LeftOut, Progress};
 use super::options::{NetworkOptions, NetworkStart};
 use super::run::Run;
 use super::stages::{free_everything, relative_change};
@@ -49,13 +49,13 @@ pub(super) struct Descent {
     pub shortfall: Option<Shortfall>,
 }
 
-/// Fits networks that begin where the options say; after the B-spline's fit, `start` is that. `trials` are the trials' names, none of them [`too_short`].
+/// Fits networks that begin where the options say; after the B-spline's fit, `start` is that. `trials` are the trials' names, none of them [`too_short`]; the session had others, that are `left_out`.
 pub(super) fn descend(
     run: &mut Run,
     built: &mut Built,
     start: Parameters,
     options: &NetworkOptions,
-    trials: &[&str],
+    (trials, left_out): (&[&str], &[LeftOut]),
 ) -> Result<Descent> {
     let problem = &mut built.problem;
     let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
@@ -84,8 +84,37 @@ pub(super) fn descend(
         None => begun(run, problem, &start, (&mlps, at), options, round)?,
     };
 
-    let mut converged = here.progress.rested;
-    while here.progress.taken < options.max_steps && !converged && !run.interrupted {
+    if run.interrupted {
+        // In the midst of being taught what is there already.
+        built
+            .warnings
+            .push("The network was still being taught the B-spline's poses: these are the B-spline's.".into());
+        return Ok(Descent { parameters: start, networks: mlps, converged: false, shortfall: None });
+    }
+
+    let mut rested = here.progress.rested;
+    while !run.interrupted {
+        if rested {
+            // What is taught is only where to begin: without the steps to descend again it would be worse than what was found.
+            let again = options.max_steps.saturating_sub(here.progress.taken) >= options.expected_steps;
+            if !again || here.progress.mended == MENDED || published {
+                break;
+            }
+            let whole = Networks::new(problem, &mlps, options.terms, None);
+            let parameters = projected(problem, &mlps, &here.parameters, &knots)?;
+            let Some(wanted) = mended(problem, &parameters, whole.poses(&here.parameters)) else { break };
+            let Some(at) = taught(problem, &mlps, &wanted, here.parameters.clone(), run.options.stop.as_ref()) else {
+                run.interrupted = true;
+                break;
+            };
+            let end = best(run, &whole, here.clone(), options);
+            here = Checkpoint { parameters: at, state: None, before: Some(end), ..here };
+            here.progress.mended += 1;
+            rested = false;
+        }
+        if here.progress.taken >= options.max_steps {
+            break;
+        }
         let steps = here.progress.left.min(options.max_steps - here.progress.taken);
         let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
         let history = Arc::new(Mutex::new(Vec::new()));
@@ -97,47 +126,38 @@ pub(super) fn descend(
         run.iterations += done.steps;
         run.interrupted |= done.interrupted;
         here.history.extend(history.lock().map(|h| h.clone()).unwrap_or_default());
-        converged = done.converged;
+        rested = done.converged;
         let given_up = matches!(&here.state, Some(Memory::Adam(state)) if state.given_up());
         // One that was stopped at the end of a round has no steps left in it.
         let stuck = given_up || (steps > 0 && done.steps == 0 && !done.converged);
-        if (here.progress.left == 0 || converged) && !run.interrupted {
+        if (here.progress.left == 0 || rested) && !run.interrupted {
             here.progress.left = round;
             if !here.progress.settled {
                 let parameters = projected(problem, &mlps, &here.parameters, &knots)?;
-                estimate(run, problem, &parameters, &mut here, options, (&prior_smoothness, converged));
-                converged = false;
-            }
-        }
-        // What is taught is only where to begin: without the steps to descend again it would be worse than what was found.
-        let again = options.max_steps.saturating_sub(here.progress.taken) >= options.expected_steps;
-        if converged && again && !stuck && here.progress.mended < MENDED && !published {
-            let networks = Networks::new(problem, &mlps, options.terms, None);
-            let parameters = projected(problem, &mlps, &here.parameters, &knots)?;
-            if let Some(wanted) = mended(problem, &parameters, networks.poses(&here.parameters)) {
-                here.parameters = taught(problem, &mlps, &wanted, here.parameters);
-                (here.state, here.progress.mended, converged) = (None, here.progress.mended + 1, false);
+                estimate(run, problem, &parameters, &mut here, options, (&prior_smoothness, rested));
+                rested = false;
             }
         }
         if let Some(keep) = &run.options.checkpoint {
             here.sigma = problem.hyper.sigmas().to_vec();
             here.smoothness.clone_from(&problem.hyper.smoothness);
             here.lasting = [problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames];
-            here.progress.rested = converged;
-            keep(&here.to_bytes(&course)?);
+            here.progress.rested = rested;
+            keep(&here.to_bytes(&course, left_out)?);
             run.resumable = true;
         }
         if stuck {
             break;
         }
     }
+    let mut converged = rested;
     run.history.append(&mut here.history);
     let taken = here.progress.taken;
     let runaways = match &here.state {
         Some(Memory::Adam(state)) => state.runaways,
         _ => 0,
     };
-    let best = best(run, &Networks::new(problem, &mlps, options.terms, None), here, options);
+    let (_, best) = best(run, &Networks::new(problem, &mlps, options.terms, None), here, options);
     let parameters = projected(problem, &mlps, &best, &knots)?;
     let networks = Networks::new(problem, &mlps, options.terms, None);
     let ranges: Vec<_> = (0..mlps.len()).map(|i| networks.network(i)).collect();
@@ -170,16 +190,21 @@ pub(super) fn descend(
 
 /// Where a descent begins that no other went before.
 fn begun(
-    run: &Run,
+    run: &mut Run,
     problem: &mut Problem,
     start: &Parameters,
-    (mlps, at): (&[Mlp], Vec<f32>),
+    (mlps, random): (&[Mlp], Vec<f32>),
     options: &NetworkOptions,
     round: u64,
 ) -> Result<Checkpoint> {
     let after_bspline = options.start == NetworkStart::BSpline;
     let published = options.objective == Objective::Published;
-    let at = if after_bspline { taught(problem, mlps, &poses_of(problem, start), at) } else { at };
+    let at = match after_bspline {
+        true => taught(problem, mlps, &poses_of(problem, start), random.clone(), run.options.stop.as_ref()),
+        false => Some(random.clone()),
+    };
+    run.interrupted |= at.is_none();
+    let at = at.unwrap_or(random);
     if !published {
         let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
         let projected = projected(problem, mlps, &at, &knots)?;
@@ -187,7 +212,16 @@ fn begun(
     }
     let progress = Progress { left: round, settled: published || after_bspline, ..Progress::default() };
     let [sigma, smoothness, history] = [const { Vec::new() }; 3];
-    Ok(Checkpoint { parameters: at, state: None, sigma, smoothness, lasting: [1.0; 2], history, progress })
+    Ok(Checkpoint {
+        parameters: at,
+        state: None,
+        sigma,
+        smoothness,
+        lasting: [1.0; 2],
+        history,
+        progress,
+        before: None,
+    })
 }
 
 /// Where an earlier descent of the same course stopped, `length` numbers.
@@ -238,19 +272,21 @@ fn estimate(
     }
 }
 
-/// The best by the objective as it is now, which is the same for one that resumes with no steps left; and of all frames: of batches the luckiest would win.
-fn best(run: &Run, whole: &Networks, mut here: Checkpoint, options: &NetworkOptions) -> Vec<f32> {
+/// The best by the objective as it is now, which is the same for one that resumes with no steps left; and of all frames: of batches the luckiest would win. With its cost.
+fn best(run: &Run, whole: &Networks, mut here: Checkpoint, options: &NetworkOptions) -> (f64, Vec<f32>) {
     let taken = here.progress.taken;
-    let evaluated = |at, state| one_run(run, whole, at, options, state, (taken, 0), &Arc::default());
+    let evaluated = |at, state| {
+        let done = one_run(run, whole, at, options, state, (taken, 0), &Arc::default());
+        (done.cost, done.best)
+    };
     let of_batches = match (options.mini_batch, &mut here.state) {
         (Some(_), Some(Memory::Adam(state))) => state.best.take().map(|best| best.1),
         _ => None,
     };
     let last = evaluated(here.parameters, here.state);
-    match of_batches.map(|at| evaluated(at, None)) {
-        Some(other) if other.cost < last.cost => other.best,
-        _ => last.best,
-    }
+    // The objective is the same since it has come to rest for the first time.
+    let others = of_batches.map(|at| evaluated(at, None)).into_iter().chain(here.before);
+    others.fold(last, |best, other| if other.0 < best.0 { other } else { best })
 }
 
 /// What the published method, whose end is a number of steps, leaves open.

@@ -13,6 +13,12 @@ use crate::solve::{Free, Hyperparameters, Parameters, Problem};
 /// A descent has come to its end where the second-order solver, from there and from the first guess, comes to a mean error that is lower by less than this share.
 const LEFT: f64 = 0.03;
 
+/// By so much lower, in nats, the objective is in another minimum: odds of twenty thousand to one.
+const ANOTHER: f64 = 10.0;
+
+/// Decrement at which both are compared, nats.
+const SETTLED: f64 = 0.5;
+
 /// How a descent ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -35,44 +41,59 @@ pub(super) fn shortfall(
     let here = mean_px(&built.problem, parameters);
     let quiet = FitOptions { progress: None, ..run.options.clone() };
     let mut aside = Run::new(&quiet);
-    // A thousandth of a nat for each detection: a thirtieth of what `LEFT` is worth.
-    let little = 1e-3 * detections(&built.problem) as f64;
-    let nearby = aside.solve(&built.problem, parameters.clone(), 8, little, 1e-3).parameters;
-    let nearby = mean_px(&built.problem, &nearby);
+    let nearby = aside.finish(&built.problem, parameters.clone(), SETTLED, 1e-3);
     let (start, free, hyper) = guess;
-    let best = match options.start {
-        NetworkStart::BSpline => mean_px(&built.problem, &start),
+    let elsewhere = match options.start {
+        NetworkStart::BSpline => Some(start),
         NetworkStart::Random | NetworkStart::Saved(_) => {
             let problem = &mut built.problem;
             let (free, hyper) =
                 (std::mem::replace(&mut problem.free, free), std::mem::replace(&mut problem.hyper, hyper));
-            let fitted = stages(&mut aside, built, start).map(|(fitted, _)| mean_px(&built.problem, &fitted));
+            let fitted = stages(&mut aside, built, start).map(|(fitted, _)| fitted);
             (built.problem.free, built.problem.hyper) = (free, hyper);
-            fitted.unwrap_or(f64::INFINITY)
+            fitted.ok()
         }
     };
+    // With the noise levels and smoothness that the network ended at: the objective of both.
+    let elsewhere = elsewhere.map(|fitted| aside.finish(&built.problem, fitted, SETTLED, 1e-3));
     if aside.interrupted {
         run.interrupted = true;
         return None;
     }
+    let lower = elsewhere.as_ref().map_or(0.0, |there| nearby.cost - there.cost);
+    let elsewhere = elsewhere.map_or(f64::INFINITY, |there| mean_px(&built.problem, &there.parameters));
+    let nearby = mean_px(&built.problem, &nearby.parameters);
+    tracing::debug!(
+        here,
+        nearby,
+        elsewhere,
+        lower,
+        "mean errors, and by how much the objective is lower from the first guess"
+    );
     let reached = |there: f64| here <= (1.0 + LEFT) * there;
-    let (how, there) = match end {
-        _ if reached(nearby) && reached(best) => match end {
-            End::Rest => return None,
-            End::LastStep => ("was at its last step: the second-order solver, from there,", nearby.min(here)),
-            End::GaveUp => ("could not go on: the second-order solver, from there,", nearby.min(here)),
-        },
-        End::Rest if reached(nearby) => {
-            ("came to rest in another minimum: the second-order solver, from the first guess,", best)
-        }
-        End::Rest => {
-            ("came to rest before there was nothing left to gain: the second-order solver, from there,", nearby)
-        }
-        End::LastStep => {
-            ("was at its last step before there was nothing left to gain: the second-order solver", nearby.min(best))
-        }
-        End::GaveUp => {
-            ("could not go on before there was nothing left to gain: the second-order solver", nearby.min(best))
+    let px = |there: f64| format!("comes to a mean error of {there:.1} px, the network to {here:.1}");
+    let reason = match end {
+        End::Rest if reached(nearby) && !reached(elsewhere) => format!(
+            "the descent came to rest in another minimum: the second-order solver, from the first guess, {}",
+            px(elsewhere)
+        ),
+        End::Rest if reached(nearby) && lower > ANOTHER => format!(
+            "the descent came to rest in another minimum: the second-order solver, from the first guess, comes to an objective lower by {lower:.0} nats at as small an error"
+        ),
+        End::Rest if reached(nearby) => return None,
+        End::Rest => format!(
+            "the descent came to rest before there was nothing left to gain: the second-order solver, from {}, {}",
+            if nearby <= elsewhere { "there" } else { "the first guess" },
+            px(nearby.min(elsewhere))
+        ),
+        End::LastStep | End::GaveUp => {
+            let stopped = if end == End::LastStep { "was at its last step" } else { "could not go on" };
+            let before = match reached(nearby.min(elsewhere)) {
+                true => ": the second-order solver, from there,",
+                false => " before there was nothing left to gain: the second-order solver",
+            };
+            let there = if reached(nearby.min(elsewhere)) { nearby.min(here) } else { nearby.min(elsewhere) };
+            format!("the descent {stopped}{before} {}", px(there))
         }
     };
     let usual = NetworkOptions::default();
@@ -88,7 +109,6 @@ pub(super) fn shortfall(
             "begin at the B-spline's fit (--warm-start bspline), try another --seed, or fit with --trajectory bspline"
         }
     };
-    let reason = format!("the descent {how} comes to a mean error of {there:.1} px, the network to {here:.1}");
     Some(Shortfall { reason, advice: advice.into() })
 }
 

@@ -1,12 +1,62 @@
-//! Reading the setup file.
+//! Reading the setup file. What is not understood in it is refused by name.
 
 use super::{BodyScale, ManualScale, MarkerPair, MarkerPlacer, Measurement, ModelScaler, ScaleSetup, ScalingStep};
 use crate::error::{Error, Result};
-use crate::session::tasks::{self, IkTasks};
+use crate::session::tasks::{self, IkTasks, check, members};
 use crate::skeleton::read::read_text;
-use crate::skeleton::xml::{self, Source, child, elements, flag, shortened, text};
+use crate::skeleton::xml::{self, Source, child, flag, shortened, text};
 use roxmltree::Node;
 use std::path::{Path, PathBuf};
+
+/// What OpenSim 4.6 lists for the tool and its parts, and with them what older programs did.
+const TOOL: &[&str] = &[
+    "mass",
+    "height",
+    "age",
+    "notes",
+    "GenericModelMaker",
+    "ModelScaler",
+    "MarkerPlacer",
+    "defaults",
+    "results_directory",
+];
+const PARTS: [(&str, &[&str]); 3] = [
+    ("GenericModelMaker", &["model_file", "marker_set_file"]),
+    (
+        "ModelScaler",
+        &[
+            "apply",
+            "scaling_order",
+            "MeasurementSet",
+            "ScaleSet",
+            "marker_file",
+            "time_range",
+            "preserve_mass_distribution",
+            "output_model_file",
+            "output_scale_file",
+            "output_joint_file",
+            "output_muscle_file",
+            "max_marker_movement",
+        ],
+    ),
+    (
+        "MarkerPlacer",
+        &[
+            "apply",
+            "IKTaskSet",
+            "marker_file",
+            "coordinate_file",
+            "time_range",
+            "output_motion_file",
+            "output_model_file",
+            "output_marker_file",
+            "max_marker_movement",
+            "output_joint_file",
+            "output_muscle_file",
+            "optimizer_algorithm",
+        ],
+    ),
+];
 
 /// Reads a setup file of OpenSim's `ScaleTool`.
 ///
@@ -20,7 +70,7 @@ pub fn read(path: &Path) -> Result<ScaleSetup> {
 /// The same from text; `label` names it in errors, `folder` is what its files are relative to.
 ///
 /// # Errors
-/// What is no XML, or has no `ScaleTool`; numbers that are none, factors and masses that are not positive, axes, orders and flags that are not
+/// What is no XML, or has no `ScaleTool`; elements and attributes that are not known in it, its parts and sets; numbers that are none, factors and masses that are not positive, axes, orders and flags that are not
 /// known; pairs of other than two markers; times that are not two or run backwards; sets in another file that cannot be read; names of files that end in a folder; what is wrong with the tasks.
 pub fn read_str(label: &str, text: &str, folder: &Path) -> Result<ScaleSetup> {
     let document = xml::parse(label, text)?;
@@ -29,6 +79,12 @@ pub fn read_str(label: &str, text: &str, folder: &Path) -> Result<ScaleSetup> {
     let tool = root.descendants().find(|n| n.has_tag_name("ScaleTool")).ok_or_else(|| {
         source.error(root, "there is no <ScaleTool> in the document", "give a setup file of OpenSim's scale tool")
     })?;
+    check(source, tool, TOOL)?;
+    for (part, known) in PARTS {
+        if let Some(node) = child(tool, part) {
+            check(source, node, known)?;
+        }
+    }
     let maker = child(tool, "GenericModelMaker").map(|node| Part { source, node, folder });
     let mass = Part { source, node: tool, folder }.number("mass", -1.0)?;
     let applied = |tag: &str| -> Result<Option<Part<'_, '_>>> {
@@ -172,26 +228,30 @@ impl<'a> Part<'a, '_> {
     }
 }
 
-/// The elements of a set that have this tag.
-fn objects<'a, 'i>(set: Node<'a, 'i>, tag: &'static str) -> impl Iterator<Item = Node<'a, 'i>> {
-    elements(child(set, "objects").unwrap_or(set)).filter(move |n| n.has_tag_name(tag))
-}
-
 fn measurements<'a, 'i>(source: Source<'a, 'i>, set: Node<'a, 'i>) -> Result<Vec<Measurement>> {
-    objects(set, "Measurement").map(|node| measurement(source, node)).collect()
+    members(source, set, &["Measurement"])?.into_iter().map(|node| measurement(source, node)).collect()
 }
 
 fn measurement<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result<Measurement> {
-    let within = |set: &str, tag: &'static str| child(node, set).into_iter().flat_map(move |set| objects(set, tag));
+    check(source, node, &["apply", "MarkerPairSet", "BodyScaleSet"])?;
+    let within =
+        |set: &str, kind: &str| child(node, set).map_or_else(|| Ok(Vec::new()), |set| members(source, set, &[kind]));
     Ok(Measurement {
         name: node.attribute("name").unwrap_or("").trim().to_owned(),
         apply: flag(source, node, "apply", true)?,
-        pairs: within("MarkerPairSet", "MarkerPair").map(|n| marker_pair(source, n)).collect::<Result<_>>()?,
-        bodies: within("BodyScaleSet", "BodyScale").map(|n| body_scale(source, n)).collect::<Result<_>>()?,
+        pairs: within("MarkerPairSet", "MarkerPair")?
+            .into_iter()
+            .map(|n| marker_pair(source, n))
+            .collect::<Result<_>>()?,
+        bodies: within("BodyScaleSet", "BodyScale")?
+            .into_iter()
+            .map(|n| body_scale(source, n))
+            .collect::<Result<_>>()?,
     })
 }
 
 fn marker_pair<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result<MarkerPair> {
+    check(source, node, &["markers"])?;
     let markers = source.need(node, "markers")?;
     let names: Vec<String> = text(markers).split_whitespace().map(str::to_owned).collect();
     let found = names.len();
@@ -206,6 +266,7 @@ fn marker_pair<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result<Mar
 }
 
 fn body_scale<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result<BodyScale> {
+    check(source, node, &["axes"])?;
     let mut axes = [false; 3];
     for word in child(node, "axes").map_or("", text).split_whitespace() {
         let axis = ["x", "y", "z"].iter().position(|axis| word.eq_ignore_ascii_case(axis)).ok_or_else(|| {
@@ -217,10 +278,11 @@ fn body_scale<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result<Body
 }
 
 fn manual_scales<'a, 'i>(source: Source<'a, 'i>, set: Node<'a, 'i>) -> Result<Vec<ManualScale>> {
-    objects(set, "Scale").map(|node| manual_scale(source, node)).collect()
+    members(source, set, &["Scale"])?.into_iter().map(|node| manual_scale(source, node)).collect()
 }
 
 fn manual_scale<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>) -> Result<ManualScale> {
+    check(source, node, &["scales", "segment", "apply"])?;
     let scales = source.need(node, "scales")?;
     let factors: [f64; 3] = source.vector(scales, text(scales))?.into();
     if factors.iter().any(|f| *f <= 0.0) {

@@ -1,57 +1,74 @@
 //! Default classes: what attributes are where an element does not give them.
 
 use crate::Result;
-use crate::skeleton::xml::{Source, elements};
+use crate::skeleton::xml::{Source, elements, shortened};
 use roxmltree::Node;
 use std::collections::HashMap;
 
-/// The classes of a model; the outermost is called `main` unless named otherwise.
+/// The classes of a model, as MuJoCo makes them: every class starts with what its parent has where the class stands in the document. Later sections may add to the outermost class,
+/// which is called `main`, and that does not reach the classes made before.
 #[derive(Default)]
 pub(super) struct Defaults<'a> {
+    /// Of the outermost class, by element and attribute: what each section gives, sections ascending.
+    main: HashMap<(&'a str, &'a str), Vec<(usize, &'a str)>>,
     classes: HashMap<&'a str, Class<'a>>,
 }
 
-#[derive(Default)]
 struct Class<'a> {
-    parent: Option<&'a str>,
+    parent: &'a str,
+    /// The outermost `<default>` it stands in.
+    section: usize,
     /// By element and attribute.
     values: HashMap<(&'a str, &'a str), &'a str>,
 }
 
-/// What the outermost class is found by, whatever it is called.
+/// The outermost class.
 const MAIN: &str = "main";
 
 impl<'a> Defaults<'a> {
     /// Collects all `<default>` sections of `root`.
+    ///
+    /// # Errors
+    /// A class without a name or with one that is taken.
     pub fn collect<'i>(source: Source<'a, 'i>, root: Node<'a, 'i>) -> Result<Self> {
         let mut found = Self::default();
-        for section in elements(root).filter(|n| n.has_tag_name("default")) {
-            found.add(source, section, None)?;
+        for (section, node) in elements(root).filter(|n| n.has_tag_name("default")).enumerate() {
+            if let Some(name) = node.attribute("class").filter(|name| !name.is_empty() && *name != MAIN) {
+                return Err(source.error(
+                    node,
+                    format_args!("the outermost default class is called `main`, not `{}`", shortened(name)),
+                    "leave out its class=\"…\", and put a <default> of that class into it",
+                ));
+            }
+            for (key, value) in values(node) {
+                found.main.entry(key).or_default().push((section, value));
+            }
+            found.nested(source, node, MAIN, section)?;
         }
         Ok(found)
     }
 
-    fn add<'i>(&mut self, source: Source<'a, 'i>, node: Node<'a, 'i>, parent: Option<&'a str>) -> Result<()> {
-        let name = match (node.attribute("class"), parent) {
-            // The outermost class may be renamed, and is then found by both names.
-            (_, None) => MAIN,
-            (Some(name), Some(_)) => name,
-            (None, Some(_)) => {
-                return Err(source.error(node, "a nested default has no class", "give it a class=\"…\""));
+    /// The classes in `node`, which is that of `parent`. They start with all its values, those behind them included.
+    fn nested<'i>(
+        &mut self,
+        source: Source<'a, 'i>,
+        node: Node<'a, 'i>,
+        parent: &'a str,
+        section: usize,
+    ) -> Result<()> {
+        for inner in elements(node).filter(|n| n.has_tag_name("default")) {
+            let Some(name) = inner.attribute("class").filter(|name| !name.is_empty()) else {
+                return Err(source.error(inner, "a nested default has no class", "give it a class=\"…\""));
+            };
+            let made = Class { parent, section, values: values(inner).collect() };
+            if name == MAIN || self.classes.insert(name, made).is_some() {
+                return Err(source.error(
+                    inner,
+                    format_args!("a second default class has the name `{}`", shortened(name)),
+                    "give every class its own name, or write one class with what both say",
+                ));
             }
-        };
-        if let (Some(own), None) = (node.attribute("class").filter(|own| *own != MAIN), parent) {
-            self.classes.entry(own).or_default().parent = Some(MAIN);
-        }
-        let class = self.classes.entry(name).or_default();
-        class.parent = parent;
-        for element in elements(node).filter(|n| !n.has_tag_name("default")) {
-            for attribute in element.attributes() {
-                class.values.insert((element.tag_name().name(), attribute.name()), attribute.value());
-            }
-        }
-        for nested in elements(node).filter(|n| n.has_tag_name("default")) {
-            self.add(source, nested, Some(name))?;
+            self.nested(source, inner, name, section)?;
         }
         Ok(())
     }
@@ -63,7 +80,7 @@ impl<'a> Defaults<'a> {
 
     /// The names of all classes.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.classes.keys().copied()
+        self.classes.keys().copied().chain([MAIN])
     }
 
     /// The attribute of an element: its own, its class's, or that of the class its body passes on.
@@ -81,16 +98,28 @@ impl<'a> Defaults<'a> {
     ) -> Option<&'a str> {
         node.attribute(name).or_else(|| {
             let mut class = node.attribute("class").or(passed_on).unwrap_or(MAIN);
-            // No chain is longer than there are classes.
-            for _ in 0..=self.classes.len() {
+            let mut section = usize::MAX;
+            while class != MAIN {
                 let found = self.classes.get(class)?;
                 let values: &HashMap<(&str, &str), &'a str> = &found.values;
                 if let Some(value) = values.get(&(tag, name)) {
-                    return Some(value);
+                    return Some(*value);
                 }
-                class = found.parent?;
+                (class, section) = (found.parent, found.section);
             }
-            None
+            let main: &HashMap<(&str, &str), Vec<(usize, &'a str)>> = &self.main;
+            let given = main.get(&(tag, name))?;
+            let until = given.partition_point(|(by, _)| *by <= section);
+            given[..until].last().map(|(_, value)| *value)
         })
     }
+}
+
+/// What a class says itself, by element and attribute.
+fn values<'a, 'i>(class: Node<'a, 'i>) -> impl Iterator<Item = ((&'a str, &'a str), &'a str)> {
+    elements(class).filter(|n| !n.has_tag_name("default")).flat_map(|element| {
+        let tag = element.tag_name().name();
+        let plain = element.attributes().filter(|attribute| attribute.namespace().is_none());
+        plain.map(move |attribute| ((tag, attribute.name()), attribute.value()))
+    })
 }

@@ -134,7 +134,7 @@ struct Reader<'a, 'i> {
 }
 
 impl<'a, 'i> Reader<'a, 'i> {
-    /// Everything inside body `body`; joints and sites first, as bodies are numbered after their parents.
+    /// Everything inside body `body`, depth first: a frame's content stands where the frame stands, among joints and sites as among bodies.
     fn children(&mut self, node: Node<'a, 'i>, body: usize, place: &Place, class: Option<&'a str>) -> Result<()> {
         for child in elements(node) {
             match child.tag_name().name() {
@@ -149,6 +149,27 @@ impl<'a, 'i> Reader<'a, 'i> {
                     let site = self.site(child, place, class)?;
                     self.bodies[body].sites.push(site);
                 }
+                "frame" => {
+                    let class = self.class(child)?.or(class);
+                    let inside = self.place(child, place)?;
+                    self.children(child, body, &inside, class)?;
+                }
+                "body" => {
+                    let class = self.class(child)?.or(class);
+                    let inside = self.place(child, place)?;
+                    let index = self.bodies.len();
+                    self.bodies.push(BodyElement {
+                        name: child.attribute("name").unwrap_or("").to_owned(),
+                        node: child,
+                        parent: body,
+                        place: inside,
+                        joints: Vec::new(),
+                        sites: Vec::new(),
+                    });
+                    let origin = Place { position: Vector3::zeros(), rotation: Rotation3::identity() };
+                    self.children(child, index, &origin, class)?;
+                    self.check_joints(index)?;
+                }
                 "inertial" | "geom" => self.check_mass(child)?,
                 other @ ("replicate" | "attach" | "composite" | "flexcomp") => {
                     return Err(self.source.error(
@@ -158,31 +179,6 @@ impl<'a, 'i> Reader<'a, 'i> {
                     ));
                 }
                 _ => {}
-            }
-        }
-        // A frame's bodies stand where the frame stands among bodies.
-        for child in elements(node) {
-            let is_frame = child.has_tag_name("frame");
-            if !is_frame && !child.has_tag_name("body") {
-                continue;
-            }
-            let class = self.class(child)?.or(class);
-            let inside = self.place(child, place)?;
-            if is_frame {
-                self.children(child, body, &inside, class)?;
-            } else {
-                let index = self.bodies.len();
-                self.bodies.push(BodyElement {
-                    name: child.attribute("name").unwrap_or("").to_owned(),
-                    node: child,
-                    parent: body,
-                    place: inside,
-                    joints: Vec::new(),
-                    sites: Vec::new(),
-                });
-                let origin = Place { position: Vector3::zeros(), rotation: Rotation3::identity() };
-                self.children(child, index, &origin, class)?;
-                self.check_joints(index)?;
             }
         }
         Ok(())
@@ -230,17 +226,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         let free = node.has_tag_name("freejoint");
         let get = |name: &str| self.defaults.attribute(node, class, name).filter(|_| !free || name == "name");
         let kind = match get("type") {
-            _ if free => {
-                let align = node.attribute("align").filter(|align| *align != "auto");
-                if align.map_or(self.compiler.align_free, |align| align == "true") {
-                    return Err(source.error(
-                        node,
-                        "the body is to be aligned with its inertia, which is not understood",
-                        "write align=\"false\", or load the model in MuJoCo and save it with mj_saveLastXML",
-                    ));
-                }
-                JointKind::Free
-            }
+            _ if free => JointKind::Free,
             None | Some("hinge") => JointKind::Hinge,
             Some("slide") => JointKind::Slide,
             Some("ball") => JointKind::Ball,
@@ -253,6 +239,16 @@ impl<'a, 'i> Reader<'a, 'i> {
                 ));
             }
         };
+        // `<joint type="free">` has no `align`, and does as the compiler says.
+        let align = node.attribute("align").filter(|align| free && *align != "auto");
+        if kind == JointKind::Free && align.map_or(self.compiler.align_free, |align| align == "true") {
+            let written = if free { "align=\"false\"" } else { "alignfree=\"false\" in <compiler>" };
+            return Err(source.error(
+                node,
+                "the body is to be aligned with its inertia, which is not understood",
+                format_args!("write {written}, or load the model in MuJoCo and save it with mj_saveLastXML"),
+            ));
+        }
         let angle = if matches!(kind, JointKind::Hinge | JointKind::Ball) { self.compiler.angle } else { 1.0 };
         let position = get("pos").map_or(Ok(Vector3::zeros()), |t| source.vector(node, t))?;
         let axis = get("axis").map_or(Ok(Vector3::z()), |t| source.vector(node, t))?;
@@ -277,6 +273,17 @@ impl<'a, 'i> Reader<'a, 'i> {
                 ));
             }
         };
+        // A free joint has no limits whatever is written; a ball's do not count here.
+        if get("limited") == Some("true")
+            && matches!(kind, JointKind::Hinge | JointKind::Slide)
+            && range.is_none_or(|[low, high]| low >= high)
+        {
+            return Err(source.error(
+                node,
+                "the joint is limited, and its range is missing or does not go from less to more",
+                "write range=\"<least> <most>\", or limited=\"false\"",
+            ));
+        }
         let reference = get("ref").map_or(Ok(0.0), |t| source.number(node, t))? * angle;
         Ok(JointElement {
             name: node.attribute("name").unwrap_or("").to_owned(),
@@ -293,12 +300,20 @@ impl<'a, 'i> Reader<'a, 'i> {
     fn site(&self, node: Node<'a, 'i>, place: &Place, class: Option<&'a str>) -> Result<SiteElement<'a, 'i>> {
         self.known(node, node.attribute("class"))?;
         let get = |name: &str| self.defaults.attribute(node, class, name);
+        let written = get("pos").map_or(Ok(Vector3::zeros()), |t| self.source.vector(node, t))?;
         let position = match get("fromto") {
+            Some(_) if written != Vector3::zeros() => {
+                return Err(self.source.error(
+                    node,
+                    "the site has both pos and fromto, its own or its class's",
+                    "leave one, or write pos=\"0 0 0\" beside fromto",
+                ));
+            }
             Some(text) => match self.source.numbers(node, text)?.as_slice() {
                 [a, b, c, d, e, f] => (Vector3::new(*a, *b, *c) + Vector3::new(*d, *e, *f)) / 2.0,
                 _ => return Err(self.source.error(node, "fromto has six numbers", "correct it")),
             },
-            None => get("pos").map_or(Ok(Vector3::zeros()), |t| self.source.vector(node, t))?,
+            None => written,
         };
         Ok(SiteElement {
             name: node.attribute("name").unwrap_or("").to_owned(),
@@ -317,6 +332,21 @@ impl<'a, 'i> Reader<'a, 'i> {
                 body.node,
                 "a free joint must be the only joint of a body that hangs on the world",
                 "remove the other joints, or put the body into <worldbody>",
+            ));
+        }
+        if body.node.attribute("mocap") == Some("true") && (body.parent != 0 || !body.joints.is_empty()) {
+            return Err(self.source.error(
+                body.node,
+                "a mocap body must hang on the world and have no joints",
+                "remove mocap=\"true\", or the joints, or put the body into <worldbody>",
+            ));
+        }
+        let mut turning = body.joints.iter().skip_while(|j| j.kind != JointKind::Ball).skip(1);
+        if let Some(joint) = turning.find(|j| matches!(j.kind, JointKind::Ball | JointKind::Hinge)) {
+            return Err(self.source.error(
+                joint.node,
+                "no hinge or ball can follow a ball in the same body",
+                "remove one of them, or put it into a body between",
             ));
         }
         Ok(())

@@ -134,8 +134,9 @@ impl Writer<'_> {
         let coordinate = &self.skeleton.coordinates[m.coordinate.index()];
         self.placed[m.coordinate.index()] = Some(Placed { reference });
         let limits = match coordinate.range {
-            Some(range) => format!("limited=\"true\" range=\"{}\"", joined(&range)),
-            None => "limited=\"false\"".to_owned(),
+            Some(range) if range[0] < range[1] => format!("limited=\"true\" range=\"{}\"", joined(&range)),
+            // MuJoCo loads no limits that leave nothing between them.
+            _ => "limited=\"false\"".to_owned(),
         };
         element(&coordinate.name, m, behind, slope, &format!("ref=\"{}\" {limits}", reference + 0.0))
     }

@@ -4,7 +4,7 @@ use super::document::{self, ModelElements};
 use super::joint::{Axis, Joint, Offset};
 use crate::skeleton::generate::Element;
 use crate::skeleton::scaling::multiplied;
-use crate::skeleton::xml::{self, Source, nearest};
+use crate::skeleton::xml::{self, Source, child, nearest, text};
 use crate::skeleton::{
     Body, BodyId, Coordinate, CoordinateId, Coupling, Function, GROUND, Marker, ModelSource, Motion, Operation, Rotor,
     RotorId, Skeleton, UpAxis, compose,
@@ -103,13 +103,20 @@ fn compile(source: Source<'_, '_>, model: &ModelElements<'_, '_>, origin: ModelS
     Ok(Skeleton {
         name: model.name.clone(),
         source: origin,
-        up: UpAxis::Y,
+        up: vertical(source, model)?,
         bodies,
         operations,
         coordinates,
         rotors,
         markers,
     })
+}
+
+/// Against gravity; Y, as in all models that come with OpenSim, unless that says Z.
+fn vertical(source: Source<'_, '_>, model: &ModelElements<'_, '_>) -> Result<UpAxis> {
+    let Some(node) = child(model.node, "gravity") else { return Ok(UpAxis::Y) };
+    let gravity = source.vector(node, text(node))?;
+    Ok(if gravity.z < 0.0 && gravity.z.abs() > gravity.y.abs() { UpAxis::Z } else { UpAxis::Y })
 }
 
 /// The one joint that moves each body.
@@ -232,6 +239,16 @@ fn couple(
             }
             function = compose(function, &model.couplers[k].function);
             at = next;
+        }
+        if coordinates[dependent].locked {
+            return Err(source.error(
+                model.couplers[k].node,
+                format_args!(
+                    "coordinate `{}` follows `{}` and is locked, so that neither could move",
+                    coordinates[dependent].name, coordinates[at].name
+                ),
+                "unlock it; if both are to be held, lock the one it follows at the value that suits",
+            ));
         }
         coordinates[dependent].coupling = Some(Coupling { independent: CoordinateId(at as u32), function });
     }

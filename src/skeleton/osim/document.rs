@@ -137,7 +137,7 @@ pub(super) fn collect<'a, 'i>(source: Source<'a, 'i>) -> Result<ModelElements<'a
     let mut joints = Vec::new();
     for body in &bodies {
         for node in child(body.node, "Joint").into_iter().flat_map(elements) {
-            joints.push(joint::read_nested(source, node, body.name, version < 30505)?);
+            joints.push(joint::read_nested(source, node, body.name)?);
         }
     }
     for node in objects("JointSet").into_iter().flat_map(elements) {

@@ -81,19 +81,14 @@ pub(super) fn read<'a, 'i>(
     finish(source, node, Ends { parent, child: child_body, parent_offsets, child_offsets }, coordinates.collect())
 }
 
-/// A joint inside the body it moves, as files before 30505 have it; their numbers OpenSim rounds to six digits as it
-/// converts them, and so does this with `rounded`.
-pub(super) fn read_nested<'a, 'i>(
-    source: Source<'a, 'i>,
-    node: Node<'a, 'i>,
-    body: &'a str,
-    rounded: bool,
-) -> Result<Joint<'a, 'i>> {
+/// A joint inside the body it moves, as files before 30500 have it; their numbers OpenSim rounds to six digits as it
+/// converts them, and so does this.
+pub(super) fn read_nested<'a, 'i>(source: Source<'a, 'i>, node: Node<'a, 'i>, body: &'a str) -> Result<Joint<'a, 'i>> {
     let parent = text(source.need(node, "parent_body")?);
     let offset = |location: &str, orientation: &str| -> Result<Offset<'a, 'i>> {
         let read = |tag: &str| -> Result<Vector3<f64>> {
             let v = child(node, tag).map_or(Ok(Vector3::zeros()), |n| source.vector(n, text(n)))?;
-            Ok(if rounded { v.map(six_digits) } else { v })
+            Ok(v.map(six_digits))
         };
         Ok(Offset {
             translation: read(location)?,

@@ -11,8 +11,15 @@ use roxmltree::Node;
 
 /// Documents of this version and later say how bodies are joined by sockets and frames; in between came betas that mix both.
 const FRAMES_SINCE: u32 = 30500;
-/// From this version on OpenSim no longer converts the elements of older documents.
-const OLD_UNTIL: u32 = 40000;
+/// From this version on OpenSim 4.6 no longer reads this element of older documents (found by giving it each in all versions).
+fn old_until(tag: &str) -> u32 {
+    match tag {
+        "Joint" | "parent_body" | "location_in_parent" | "orientation_in_parent" | "location" | "orientation" => 30500,
+        "body" => 30505,
+        "isDisabled" => 30509,
+        _ => 40000,
+    }
+}
 
 /// What the elements of one class may hold.
 struct Class {
@@ -391,11 +398,12 @@ impl<'a, 'i> Vocabulary<'a, 'i> {
             let within = name_of(node);
             let tag = name_of(element);
             if is_one_of(element, class.old) {
-                if self.version >= OLD_UNTIL {
+                if self.version >= old_until(&tag) {
                     return Err(self.source.error(
                         element,
                         format_args!(
-                            "<{tag}> in a <{within}> belongs to documents before 4.0; in this one (Version {}) OpenSim passes it over",
+                            "<{tag}> in a <{within}> belongs to documents before Version {}; in this one ({}) OpenSim passes it over",
+                            old_until(&tag),
                             self.version
                         ),
                         "write it as OpenSim 4 does, or correct the document's Version",

@@ -23,7 +23,7 @@ const SUBJECT_NOTE: &str = "<!--Scaled by kinefit as OpenSim's scale tool does: 
 ///
 /// One that came as `.osim` is its own text, unchanged but for the numbers OpenSim's `Model::scale` would change of the kinematics: translations of joint frames, translation
 /// functions of CustomJoints (in a `MultiplierFunction`), marker locations `s ∘ m + o`, `scale_factors` of the bodies' geometry. Masses, inertias, muscle paths and wrapping objects stay as they are, and
-/// the file says so. Markers that came from files of their own are put into its marker set. In documents before 30505 OpenSim reads
+/// the file says so. Markers that came from files of their own are put into its marker set. In documents before 30500 OpenSim reads
 /// joint locations with six digits, whatever is written.
 ///
 /// One that came as MJCF or was made in memory is written anew with one CustomJoint per body.
