@@ -153,7 +153,9 @@ fn slow_cameras_are_no_obstacle() {
     let network = fit(&made, &mlp(NetworkOptions::default()));
     let ratio = median(&network) / median(&bspline);
     eprintln!("2 Hz: {ratio:.4} of the B-spline's reprojection in {} steps", network.iterations);
-    assert_eq!(network.status, Status::Converged, "{}", network.reason);
+    // As near to the keypoints, though one of the joints that few of them tell may have found another place.
+    let elsewhere = network.reason.contains("another minimum") && network.reason.contains("nats");
+    assert!(network.status == Status::Converged || elsewhere, "{}", network.reason);
     assert!(ratio < 1.05, "{ratio}");
 }
 
@@ -185,6 +187,12 @@ fn a_descent_that_does_not_arrive_says_so() {
     let there = mean(&network) <= 1.03 * mean(&bspline);
     assert_eq!(network.status == Status::Converged, there, "{}: {}", mean(&network) / mean(&bspline), network.reason);
     assert!(there || network.advice.as_ref().is_some_and(|a| a.contains("--warm-start")), "{:?}", network.advice);
+    // As small an error is not yet as likely a pose.
+    let mut high = NetworkOptions::default();
+    high.rates.network = 0.3;
+    let (status, reason, advice) = ended(high);
+    assert_eq!(status, Status::Usable, "{reason}");
+    assert!(reason.contains("nats") && advice.contains("--learning-rate"), "{reason}: {advice}");
     // Its networks hardly learn before all else has faded.
     let mut coarse = NetworkOptions { max_steps: 700, ..NetworkOptions::default() };
     coarse.rates.network = 3e-4;
@@ -250,6 +258,62 @@ fn a_finished_fit_resumed_is_itself() {
     let again = fit(&made, &FitOptions { resume, ..mlp(short(95)) });
     assert_eq!((whole.iterations, again.iterations), (95, 95));
     assert_eq!(bits(&again), bits(&whole));
+}
+
+/// A trial that turns out to have no place in the session begins the descent anew without it; a checkpoint of that goes on without it, and ends in the bits of one that was left alone.
+#[test]
+fn what_was_left_out_stays_out_after_a_resume() {
+    const SHIFT: f64 = 500.0;
+    let made = walk(12);
+    let mut session = made.session.clone();
+    let mut other = session.trials[0].clone();
+    other.name = "scattered".into();
+    // Cameras that have been turned, each its own way, by more than a calibration that has gone stale.
+    let each = other.detections.data.len() / other.detections.cameras;
+    for (i, detection) in other.detections.data.iter_mut().enumerate() {
+        let [u, v] = [[0.0, 0.0], [SHIFT, 0.0], [0.0, SHIFT], [-SHIFT, 0.0]][i / each];
+        (detection[0], detection[1]) = (detection[0] + u, detection[1] + v);
+    }
+    session.trials.push(other);
+    let mut options = NetworkOptions { max_steps: 500, round: 100, ..NetworkOptions::default() };
+    options.architecture.layers = vec![16];
+    let held = || FitOptions { refine_cameras: false, ..mlp(options.clone()) };
+    let kept: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+    let keep = kept.clone();
+    let checkpoint = Some(Arc::new(move |bytes: &[u8]| keep.lock().unwrap().push(bytes.to_vec())) as _);
+    let whole = fit_session(&session, &FitOptions { checkpoint, ..held() }).unwrap();
+    let left_out = |fit: &SessionFit| fit.trials.iter().map(|t| t.left_out()).collect::<Vec<_>>();
+    assert_eq!(left_out(&whole), [false, true], "{}", whole.reason);
+    let kept = kept.lock().unwrap();
+    // Of both descents: that of both trials, and that of the one.
+    assert_eq!(kept.len(), 10);
+    for at in [2, 7, 9] {
+        let resume = Some(Arc::new(kept[at].clone()));
+        let again = fit_session(&session, &FitOptions { resume, ..held() }).unwrap();
+        assert_eq!(left_out(&again), [false, true], "checkpoint {at}");
+        assert_eq!(again.trials[1].reason, whole.trials[1].reason);
+        assert!(bits(&again) == bits(&whole) && again.iterations == whole.iterations, "checkpoint {at}");
+    }
+}
+
+/// While a network is taught the B-spline's poses, there are those.
+#[test]
+fn a_lesson_can_be_stopped() {
+    let made = walk(24);
+    let (flag, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let raised = flag.clone();
+    let progress = Some(Arc::new(move |stage, share: f64, _| {
+        // Poses are begun twice: those of the B-spline, and those of the network.
+        if stage == kinefit::fit::Stage::Pose && share == 0.1 && seen.fetch_add(1, Ordering::Relaxed) == 1 {
+            raised.store(true, Ordering::Relaxed);
+        }
+    }) as _);
+    let options = NetworkOptions { start: NetworkStart::BSpline, ..NetworkOptions::default() };
+    let stopped = fit(&made, &FitOptions { stop: Some(flag), progress, ..mlp(options) });
+    assert!(stopped.reason.contains("stopped on request"), "{}", stopped.reason);
+    assert!(stopped.warnings.iter().any(|w| w.contains("still being taught")), "{:?}", stopped.warnings);
+    let ratio = median(&stopped) / median(&fit(&made, &FitOptions::default()));
+    assert!((0.99..1.01).contains(&ratio), "{ratio}");
 }
 
 /// From any checkpoint of a fit that ends by itself, noise and smoothness estimated on the way: the same poses, and the same deviations.
@@ -345,7 +409,7 @@ fn the_command_fits_networks() {
     let written = |name: &str| PathBuf::from(&out).join(name).is_file();
     let stem = std::fs::read_dir(&out).unwrap().filter_map(|e| e.unwrap().file_name().into_string().ok());
     let networks: Vec<String> = stem.filter(|n| n.ends_with(".safetensors")).collect();
-    assert_eq!(networks.len(), 2, "a network and the checkpoint: {networks:?}");
+    assert_eq!(networks, ["walk.safetensors"]);
     assert!(written("report.html") && written("model.osim") && written("fit.checkpoint"));
     let (code, error) = with(&["--trajectory", "mlp", "--network", "16", "--steps", "1500", "--resume"]);
     assert_eq!(code, Some(0), "{error}");
@@ -353,7 +417,7 @@ fn the_command_fits_networks() {
         serde_json::from_str(&std::fs::read_to_string(Path::new(&out).join("outcome.json")).unwrap()).unwrap();
     assert_eq!(outcome["iterations"], 1500);
     let (code, error) = with(&["--trajectory", "mlp", "--network", "17", "--steps", "1600", "--resume"]);
-    assert!(code == Some(2) && error.contains("other options"), "{error}");
+    assert!(code == Some(2) && error.contains("other options") && error.contains("fit.checkpoint"), "{error}");
     // Over the networks it begins at it would write its own.
     let (code, error) = with(&["--trajectory", "mlp", "--warm-start", &out]);
     assert!(code == Some(2) && error.contains("another folder"), "{error}");

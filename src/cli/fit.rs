@@ -122,6 +122,8 @@ pub(super) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     options.stop = Some(interrupt::stop_flag());
     options.progress = Some(console.progress());
     let fitted = fit_session(&reading.session, &options);
+    #[cfg(feature = "learn")]
+    let fitted = fitted.map_err(|e| super::network::with_path(e, &out));
     console.end_progress();
     let mut fit = match fitted {
         Ok(fit) => fit,

@@ -35,7 +35,7 @@ pub(super) struct NetworkArguments {
     /// Most steps
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Frames of a step, drawn at random [default: all]
+    /// Frames of a step, drawn at random in stretches of 16, so that it may take a few more [default: all]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Height of the network's learning rate
@@ -55,6 +55,16 @@ const BSPLINE: &str = "bspline";
 
 /// The file in the output folder that an interrupted fit goes on from. Safetensors; but no trial's network has this ending.
 pub(super) const CHECKPOINT: &str = "fit.checkpoint";
+
+/// Gives the checkpoint, which the library knows as bytes, the path that the user knows.
+pub(super) fn with_path(error: Error, folder: &Path) -> Error {
+    match error {
+        Error::Input { place, problem, advice } if place == "the checkpoint" => {
+            Error::file(&folder.join(CHECKPOINT), problem, advice)
+        }
+        other => other,
+    }
+}
 
 impl NetworkArguments {
     /// Keeps checkpoints in `folder`, and reads the one there with `--resume`.

@@ -4,7 +4,7 @@ use super::options::NetworkOptions;
 use super::{FitOptions, TrajectoryKind};
 use crate::error::{Error, Result};
 use crate::solve::Problem;
-use crate::solve::first_order::{AdamState, Memory};
+use crate::solve::first_order::{AdamState, Memory, is_memory};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -309,11 +309,18 @@ impl Checkpoint {
         if let Some(state) = &mut state {
             state.moments = [single("first_moment")?, single("second_moment")?];
             state.best = about.best.map(|cost| single("best").map(|b| (cost, b))).transpose()?;
+            if !state.is_sound() {
+                return Err(refuse("is damaged: rates that no descent has come to".into()));
+            }
         }
         let state = match state {
             Some(state) => Some(Memory::Adam(state)),
             None if tensors.tensor(QUASI_NEWTON).is_ok() => {
-                Some(Memory::QuasiNewton(read(QUASI_NEWTON, Dtype::U8, None)?.to_vec()))
+                let memory = read(QUASI_NEWTON, Dtype::U8, None)?;
+                if !is_memory(memory, parameters) {
+                    return Err(refuse("is damaged: no memory of L-BFGS can be read from it".into()));
+                }
+                Some(Memory::QuasiNewton(memory.to_vec()))
             }
             None => None,
         };
@@ -367,11 +374,8 @@ mod tests {
         let out = LeftOut { trial: "b".into(), reason: "r".into(), stage: Some("s".into()), advice: None };
         assert_eq!(left_out(&checkpoint().to_bytes(&course, std::slice::from_ref(&out)).unwrap()), [out]);
         assert_eq!(left_out(b"{}"), []);
-        for state in [Some(Memory::QuasiNewton(vec![3, 1, 4])), None] {
-            let other = Checkpoint { state, before: None, ..checkpoint() };
-            let bytes = other.to_bytes(&course, &[]).unwrap();
-            assert_eq!(Checkpoint::from_bytes(&bytes, &course, 3).unwrap(), other);
-        }
+        let other = Checkpoint { state: None, before: None, ..checkpoint() };
+        assert_eq!(Checkpoint::from_bytes(&other.to_bytes(&course, &[]).unwrap(), &course, 3).unwrap(), other);
     }
 
     #[test]
@@ -386,6 +390,11 @@ mod tests {
         let broken = Checkpoint { sigma: vec![1.0, f64::NAN], ..checkpoint() }.to_bytes(&begun, &[]).unwrap();
         assert!(read(&broken, &begun, 3).contains("`sigma` holds NaN"));
         assert!(read(b"{}", &begun, 3).contains("no safetensors file"));
+        let other = |state| Checkpoint { state: Some(state), ..checkpoint() }.to_bytes(&begun, &[]).unwrap();
+        assert!(read(&other(Memory::QuasiNewton(vec![3, 1, 4])), &begun, 3).contains("no memory of L-BFGS"));
+        let Some(Memory::Adam(mut backwards)) = checkpoint().state else { panic!("it has one") };
+        backwards.factor = -1.0;
+        assert!(read(&other(Memory::Adam(backwards)), &begun, 3).contains("no descent has come to"));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What was left to gain where a descent ended, held against the second-order solver.
 
-use super::detections;
 use crate::fit::build::Built;
 use crate::fit::options::{NetworkOptions, NetworkStart};
 use crate::fit::run::Run;

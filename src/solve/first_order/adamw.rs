@@ -147,6 +147,12 @@ impl AdamState {
         self.runaways > MOST_RUNAWAYS
     }
 
+    /// Whether a descent can have come to this.
+    pub fn is_sound(&self) -> bool {
+        let lengths = [self.shortened, self.length, self.effect[0], self.effect[1]];
+        self.factor > 0.0 && self.factor.is_finite() && lengths.iter().all(|x| x.is_finite() && *x >= 0.0)
+    }
+
     /// The costs so far are no measure of those to come: the objective has changed.
     pub fn forget(&mut self) {
         self.best = None;

@@ -126,6 +126,17 @@ impl<O, S: Solver<O, At>> Solver<O, At> for Watched<S> {
     }
 }
 
+/// What L-BFGS remembers of a problem of so many parameters; `None` where the bytes are none of it.
+fn read(bytes: &[u8], parameters: usize) -> Option<(Watched<Solve>, At)> {
+    let read = postcard::from_bytes::<(Watched<Solve>, At)>(bytes).ok();
+    read.filter(|(_, state)| state.param.as_ref().is_some_and(|p| p.len() == parameters))
+}
+
+/// Whether bytes are [`Memory::QuasiNewton`]'s, of a problem of so many parameters.
+pub fn is_memory(bytes: &[u8], parameters: usize) -> bool {
+    read(bytes, parameters).is_some()
+}
+
 /// Up to `steps` steps from `start`, or from where `memory` was left. The objective must be of all frames. Rates of `groups` are units of the parameters; those with rate 0 are held.
 ///
 /// A line search that finds no lower point is tried once more along the gradient; where that finds none either, rounding of single-precision networks hides what is left to gain.
@@ -149,8 +160,7 @@ pub fn quasi_newton(
         let (last, best) = (start.clone(), start);
         return Descended { last, best, cost, steps: 0, converged: false, interrupted: false, state };
     }
-    let remembered = memory.and_then(|bytes| postcard::from_bytes::<(Watched<Solve>, At)>(&bytes).ok());
-    let mut remembered = remembered.filter(|(_, state)| state.param.as_ref().is_some_and(|p| p.len() == x.len()));
+    let mut remembered = memory.and_then(|bytes| read(&bytes, x.len()));
     let problem = Scaled {
         inner: objective,
         unit: &unit,

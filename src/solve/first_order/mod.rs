@@ -13,7 +13,7 @@ mod roughness;
 mod tests;
 
 pub use adamw::{AdamOptions, AdamState, AdamW, Descent, DescentState, Group, Schedule};
-pub use lbfgs::quasi_newton;
+pub use lbfgs::{is_memory, quasi_newton};
 pub use lesson::Lesson;
 pub use networks::{Descended, Memory, MiniBatch, Networks, Rates, adam};
 pub use objective::{ObjectiveGradient, Terms, Window, in_twists, shared_parameters, shared_vector};
