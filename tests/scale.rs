@@ -516,3 +516,55 @@ fn sets_may_stand_in_files_of_their_own_and_inputs_are_never_written_over() {
     assert_eq!(fs::read_to_string(place.path().join("model.osim")).unwrap(), MODEL);
     assert!(!place.path().join("factors.xml").exists());
 }
+
+/// A coordinate that slides and follows another is scaled with its body, which OpenSim 4.6 does where the body is scaled evenly, and otherwise refuses.
+#[test]
+fn couplers_that_slide_want_even_factors() {
+    let joint = |name: &str, [parent, child]: [&str; 2], coordinates: &str, axes: &str| {
+        format!(
+            "<CustomJoint name=\"{name}\"><socket_parent_frame>{parent}</socket_parent_frame><socket_child_frame>{child}</socket_child_frame><coordinates>{coordinates}</coordinates><SpatialTransform>{axes}</SpatialTransform></CustomJoint>"
+        )
+    };
+    let axis = |name: &str, of: &str, along: &str| {
+        format!(
+            "<TransformAxis name=\"{name}\"><coordinates>{of}</coordinates><axis>{along}</axis><LinearFunction><coefficients>1 0</coefficients></LinearFunction></TransformAxis>"
+        )
+    };
+    let base = joint(
+        "base",
+        ["/ground", "/bodyset/shank"],
+        "<Coordinate name=\"turn\"/>",
+        &axis("rotation1", "turn", "0 0 1"),
+    );
+    let patella = joint(
+        "patella",
+        ["/bodyset/shank", "/bodyset/patella"],
+        "<Coordinate name=\"knee\"/><Coordinate name=\"slide\"/>",
+        &(axis("rotation1", "knee", "1 0 0") + &axis("translation2", "slide", "0 1 0")),
+    );
+    let model = format!(
+        "<OpenSimDocument Version=\"40500\"><Model name=\"m\"><BodySet><objects><Body name=\"shank\"><mass>1</mass></Body><Body name=\"patella\"><mass>1</mass></Body></objects></BodySet><JointSet><objects>{base}{patella}</objects></JointSet><ConstraintSet><objects><CoordinateCouplerConstraint name=\"c\"><coupled_coordinates_function><PolynomialFunction><coefficients>0.5 0.1</coefficients></PolynomialFunction></coupled_coordinates_function><independent_coordinate_names>knee</independent_coordinate_names><dependent_coordinate_name>slide</dependent_coordinate_name></CoordinateCouplerConstraint></objects></ConstraintSet></Model></OpenSimDocument>"
+    );
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("model.osim"), model).unwrap();
+    let scaled = |factors: &str| {
+        let setup = format!(
+            "<OpenSimDocument Version=\"40000\"><ScaleTool name=\"s\"><GenericModelMaker><model_file>model.osim</model_file></GenericModelMaker><ModelScaler><apply>true</apply><scaling_order>manualScale</scaling_order><ScaleSet><objects><Scale><scales>{factors}</scales><segment>shank</segment><apply>true</apply></Scale></objects></ScaleSet><output_model_file>scaled.osim</output_model_file></ModelScaler><MarkerPlacer><apply>false</apply></MarkerPlacer></ScaleTool></OpenSimDocument>"
+        );
+        fs::write(place.path().join("setup.xml"), setup).unwrap();
+        kinefit(place.path(), &["setup.xml", "--out", "out"])
+    };
+    let refused = scaled("1.2 0.9 1.1");
+    assert!(!refused.status.success());
+    for part in ["setup.xml:1", "`shank`", "`slide`", "one factor"] {
+        assert!(said(&refused).contains(part), "{part}: {}", said(&refused));
+    }
+    let even = scaled("1.2 1.2 1.2");
+    assert!(even.status.success(), "{}", said(&even));
+    let skeleton = kinefit::skeleton::read_model(&place.path().join("out/scaled.osim")).unwrap();
+    let mut q = vec![0.0; skeleton.coordinates.len()];
+    q[skeleton.coordinate("knee").unwrap().index()] = 0.7;
+    skeleton.resolve_couplings(&mut q);
+    let slide = q[skeleton.coordinate("slide").unwrap().index()];
+    assert!((slide - 1.2 * (0.5 * 0.7 + 0.1)).abs() < 1e-12, "{slide}");
+}

@@ -76,7 +76,7 @@ pub struct PlacedMarkers {
 /// said in `warnings`.
 ///
 /// # Errors
-/// Measurements without a trial; a time range outside of it; a pair of markers in one place, or further apart than any body.
+/// Measurements without a trial; a time range outside of it; a pair of markers in one place, or further apart than any body; a body that is not scaled evenly and carries a coordinate that slides and follows another.
 pub fn measured_scales(
     scaler: &ModelScaler,
     skeleton: &Skeleton,
@@ -105,6 +105,15 @@ pub fn measured_scales(
                 }
             }
         }
+    }
+    if let Some((coordinate, body)) = skeleton.unevenly_scaled_couplers(&made.scales)?.first() {
+        return Err(Error::input(
+            &scaler.place,
+            format_args!(
+                "`{body}` is scaled by other factors along other axes, and the coordinate `{coordinate}`, which slides on it, follows another: OpenSim scales no such model"
+            ),
+            format_args!("scale `{body}` by one factor along all axes"),
+        ));
     }
     if scaler.order.is_empty() {
         made.warnings

@@ -145,7 +145,7 @@ pub(super) fn steps(skeleton: &Skeleton, scales: &Scales, format: &str) -> Resul
 }
 
 /// The body each coordinate's joint moves, as far as the source tells.
-fn owners(skeleton: &Skeleton) -> Result<Vec<Option<usize>>> {
+pub(super) fn owners(skeleton: &Skeleton) -> Result<Vec<Option<usize>>> {
     let body_of_joint = match &skeleton.source {
         ModelSource::Osim { path, text } => osim::joints(path, text)?,
         ModelSource::Mjcf { path, text } => mjcf::joints(path, text)?,

@@ -3,7 +3,7 @@
 //! As OpenSim's `Model::scale`: every translation is multiplied by the factors of the body it is written in, axis by axis; orientations, rotation
 //! functions, ranges and defaults stay; translation functions take `Σ|aᵢ|·sᵢ` of their parent. Masses are not part of a skeleton.
 
-use super::{Function, Offsets, Operation, Scales, Skeleton};
+use super::{Function, Motion, Offsets, Operation, Scales, Skeleton};
 use nalgebra::Vector3;
 
 impl Skeleton {
@@ -29,6 +29,19 @@ impl Skeleton {
             marker.location = marker.location.component_mul(&factors(marker.body)) + offset;
         }
         made
+    }
+
+    /// Coordinates that slide, follow another, and are part of a body that is not scaled evenly, with that body's name: such models OpenSim does not scale.
+    ///
+    /// # Errors
+    /// Where the model's source can no longer be read.
+    pub(crate) fn unevenly_scaled_couplers(&self, scales: &Scales) -> crate::Result<Vec<(&str, &str)>> {
+        let owners = super::generate::owners(self)?;
+        let slides = self.coordinates.iter().zip(owners);
+        let slides = slides.filter(|(c, _)| c.coupling.is_some() && c.motion == Motion::Translational);
+        let parts = slides.filter_map(|(c, owner)| Some((c, self.bodies[owner?].parent.index())));
+        let uneven = parts.filter(|(_, parent)| scales.0[*parent].iter().any(|s| *s != scales.0[*parent][0]));
+        Ok(uneven.map(|(c, parent)| (c.name.as_str(), self.bodies[parent].name.as_str())).collect())
     }
 }
 
