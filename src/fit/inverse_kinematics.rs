@@ -23,6 +23,9 @@ const WORTH_A_RETRY: f64 = 1e-6;
 /// After so many such frames in a row their level is taken for what the markers are worth now.
 const NEW_LEVEL: usize = 10;
 
+/// Another minimum is one that is lower by this share.
+const BETTER: f64 = 1e-6;
+
 /// Markers further from the origin than this are in another unit or no markers, metres.
 const FURTHEST: f64 = 1e4;
 
@@ -127,6 +130,8 @@ pub fn inverse_kinematics(
     let mut frame = Frame::new(fitted);
     // Where the frame before ended, and the last frame that fitted as well as its neighbours, with its objective.
     let (mut before, mut good): (Option<Pose>, Option<(Pose, f64)>) = (None, None);
+    // With tasks of coordinates: where the markers alone lead, and what was last given up for something better.
+    let (mut by_markers, mut left): (Option<Pose>, Option<Pose>) = (None, None);
     let mut streak = 0;
     let mut near: Vec<[f64; 3]> =
         fitted.rotors.iter().map(|r| r.coordinates.map(|c| skeleton.coordinates[c.index()].default)).collect();
@@ -154,6 +159,7 @@ pub fn inverse_kinematics(
         };
         let mut here = before.clone().unwrap_or_else(|| fresh(&mut work));
         let mut outcome = problem.solve(&points, &goals, &mut here, &mut work);
+        let tracked = (here.clone(), outcome);
         let limit = good.as_ref().map_or(WORTH_A_RETRY, |g| WORTH_A_RETRY.max(SUSPICIOUS * g.1));
         let mut first = goals.is_empty();
         let suspicious = |outcome: &IkOutcome| !outcome.converged || outcome.cost > limit;
@@ -165,6 +171,23 @@ pub fn inverse_kinematics(
                 if again.cost < outcome.cost || !outcome.cost.is_finite() {
                     (here, outcome) = (other, again);
                 }
+            }
+        }
+        if !goals.is_empty() {
+            // Tasks that pull against the markers can turn a pose over, and would hold it there: where the markers alone lead is always worth a look, and where the last pose that was left.
+            let mut alone = by_markers.take().unwrap_or_else(|| fresh(&mut work));
+            problem.solve(&points, &[], &mut alone, &mut work);
+            for mut other in [Some(alone.clone()), left.clone()].into_iter().flatten() {
+                let again = problem.solve(&points, &goals, &mut other, &mut work);
+                if again.converged && again.cost < (1.0 - BETTER) * outcome.cost {
+                    (here, outcome) = (other, again);
+                }
+            }
+            by_markers = Some(alone);
+            if tracked.1.cost > (1.0 + BETTER) * outcome.cost {
+                left = Some(tracked.0);
+            } else if let Some(left) = &mut left {
+                problem.solve(&points, &goals, left, &mut work);
             }
         }
         streak = if suspicious(&outcome) { streak + 1 } else { 0 };
