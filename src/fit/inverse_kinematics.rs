@@ -159,7 +159,7 @@ pub fn inverse_kinematics(
         };
         let mut here = before.clone().unwrap_or_else(|| fresh(&mut work));
         let mut outcome = problem.solve(&points, &goals, &mut here, &mut work);
-        let tracked = (here.clone(), outcome);
+        let tracked = (!goals.is_empty()).then(|| (here.clone(), outcome.cost));
         let limit = good.as_ref().map_or(WORTH_A_RETRY, |g| WORTH_A_RETRY.max(SUSPICIOUS * g.1));
         let mut first = goals.is_empty();
         let suspicious = |outcome: &IkOutcome| !outcome.converged || outcome.cost > limit;
@@ -173,7 +173,7 @@ pub fn inverse_kinematics(
                 }
             }
         }
-        if !goals.is_empty() {
+        if let Some((tracked, cost)) = tracked {
             // Tasks that pull against the markers can turn a pose over, and would hold it there: where the markers alone lead is always worth a look, and where the last pose that was left.
             let mut alone = by_markers.take().unwrap_or_else(|| fresh(&mut work));
             problem.solve(&points, &[], &mut alone, &mut work);
@@ -184,8 +184,8 @@ pub fn inverse_kinematics(
                 }
             }
             by_markers = Some(alone);
-            if tracked.1.cost > (1.0 + BETTER) * outcome.cost {
-                left = Some(tracked.0);
+            if cost > (1.0 + BETTER) * outcome.cost {
+                left = Some(tracked);
             } else if let Some(left) = &mut left {
                 problem.solve(&points, &goals, left, &mut work);
             }

@@ -105,7 +105,7 @@ const MAX_DAMPING: f64 = 1e12;
 /// Where a coordinate may go: within its own range and to where those that follow it keep to theirs, so far as they are clamped. A follower beyond its range where the coordinate has its
 /// default bounds nothing: no pose would do.
 fn bounds(skeleton: &Skeleton, coordinate: usize) -> Option<[f64; 2]> {
-    let range = |c: &Coordinate| c.range.or(c.placeholder).filter(|_| c.clamped);
+    let range = |c: &Coordinate| c.range.or(c.placeholder).filter(|[low, high]| c.clamped && low <= high);
     let own = &skeleton.coordinates[coordinate];
     let followers = skeleton.coordinates.iter().filter_map(|c| {
         let coupling = c.coupling.as_ref().filter(|k| k.independent.index() == coordinate)?;

@@ -11,7 +11,7 @@ use roxmltree::Node;
 
 /// Documents of this version and later say how bodies are joined by sockets and frames; in between came betas that mix both.
 const FRAMES_SINCE: u32 = 30500;
-/// From this version on OpenSim 4.6 no longer reads this element of older documents (found by giving it each in all versions).
+/// From this version on OpenSim 4.6 no longer reads this element of older documents: nested joints and `isDisabled` as tried version by version, the `body` of markers as the format says.
 fn old_until(tag: &str) -> u32 {
     match tag {
         "Joint" | "parent_body" | "location_in_parent" | "orientation_in_parent" | "location" | "orientation" => 30500,
