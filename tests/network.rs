@@ -25,6 +25,11 @@ fn mlp(options: NetworkOptions) -> FitOptions {
     FitOptions { trajectory: TrajectoryKind::Mlp(Box::new(options)), ..FitOptions::default() }
 }
 
+/// From a random start, as the published method.
+fn random() -> NetworkOptions {
+    NetworkOptions { start: NetworkStart::Random, ..NetworkOptions::default() }
+}
+
 /// Few steps, for what does not depend on where they lead.
 fn short(steps: u64) -> NetworkOptions {
     NetworkOptions { max_steps: steps, round: 20, ..NetworkOptions::default() }
@@ -43,11 +48,11 @@ fn fit(made: &Synthetic, options: &FitOptions) -> SessionFit {
 fn finds_the_optimum_of_the_bspline_from_a_random_start() {
     let made = walk(40);
     let bspline = fit(&made, &FitOptions::default());
-    let network = fit(&made, &mlp(NetworkOptions::default()));
+    let network = fit(&made, &mlp(random()));
     assert_eq!(network.status, Status::Converged, "{}", network.reason);
     compare(&made.truth, &bspline, &network);
     // Of another start, too.
-    let other = fit(&made, &mlp(NetworkOptions { seed: 5, ..NetworkOptions::default() }));
+    let other = fit(&made, &mlp(NetworkOptions { seed: 5, ..random() }));
     compare(&made.truth, &bspline, &other);
     assert!(network.trials[0].network.is_some() && bspline.trials[0].network.is_none());
 }
@@ -129,6 +134,14 @@ fn a_fit_begins_at_the_networks_of_another() {
     damaged[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     let damaged = refused(&made, saved(&damaged));
     assert!(damaged.contains("walk.safetensors") && damaged.contains("NaN"), "{damaged}");
+    // Numbers that no fit has come to: it is the file that is wrong, not the descent from it.
+    for (weight, last, said) in [(1e9f32, 200, "m away"), (3e38, 2000, "no numbers")] {
+        let mut absurd = bytes.clone();
+        let first = absurd.len() - 4 * last;
+        absurd[first..].chunks_exact_mut(4).for_each(|w| w.copy_from_slice(&weight.to_le_bytes()));
+        let absurd = refused(&made, saved(&absurd));
+        assert!(absurd.contains("walk.safetensors") && absurd.contains(said), "{absurd}");
+    }
 }
 
 #[test]
@@ -153,9 +166,7 @@ fn slow_cameras_are_no_obstacle() {
     let network = fit(&made, &mlp(NetworkOptions::default()));
     let ratio = median(&network) / median(&bspline);
     eprintln!("2 Hz: {ratio:.4} of the B-spline's reprojection in {} steps", network.iterations);
-    // As near to the keypoints, though one of the joints that few of them tell may have found another place.
-    let elsewhere = network.reason.contains("another minimum") && network.reason.contains("nats");
-    assert!(network.status == Status::Converged || elsewhere, "{}", network.reason);
+    assert_eq!(network.status, Status::Converged, "{}", network.reason);
     assert!(ratio < 1.05, "{ratio}");
 }
 
@@ -167,13 +178,13 @@ fn a_descent_that_does_not_arrive_says_so() {
         let fit = fit(&made, &mlp(options));
         (fit.status, fit.reason, fit.advice.unwrap_or_default())
     };
-    let mut slow = NetworkOptions::default();
+    let mut slow = random();
     slow.rates.network = 1e-6;
     let (status, reason, advice) = ended(slow);
     assert_eq!(status, Status::Failed, "{reason}");
     assert!(reason.contains("no better than its first guess") && reason.contains("second-order solver"), "{reason}");
     assert!(advice.contains("--learning-rate"), "{advice}");
-    let (status, reason, advice) = ended(short(1));
+    let (status, reason, advice) = ended(NetworkOptions { max_steps: 1, ..random() });
     assert_eq!(status, Status::Failed, "{reason}");
     assert!(reason.contains("last step") && advice.contains("--resume"), "{reason}: {advice}");
     // Before two cameras a turn is learnt the wrong way round.
@@ -182,23 +193,53 @@ fn a_descent_that_does_not_arrive_says_so() {
     let movements = vec![kinefit::synthetic::Movement::Turn];
     let options = SyntheticOptions { frames: 90, cameras: 2, rate_hz: 30.0, seed: 9, movements, ..Default::default() };
     let turn = generate(&skeleton, &groups, &options).unwrap();
-    let (bspline, network) = (fit(&turn, &FitOptions::default()), fit(&turn, &mlp(NetworkOptions::default())));
+    let (bspline, network) = (fit(&turn, &FitOptions::default()), fit(&turn, &mlp(random())));
     let mean = |fit: &SessionFit| fit.trials[0].reprojection.all.mean_px;
     let there = mean(&network) <= 1.03 * mean(&bspline);
     assert_eq!(network.status == Status::Converged, there, "{}: {}", mean(&network) / mean(&bspline), network.reason);
     assert!(there || network.advice.as_ref().is_some_and(|a| a.contains("--warm-start")), "{:?}", network.advice);
+    // Not from the first guess.
+    let guess = fit(&turn, &mlp(NetworkOptions::default()));
+    assert_eq!(guess.status, Status::Converged, "{}", guess.reason);
+    assert!(mean(&guess) <= 1.03 * mean(&bspline), "{}", mean(&guess) / mean(&bspline));
     // As small an error is not yet as likely a pose.
-    let mut high = NetworkOptions::default();
+    let mut high = random();
     high.rates.network = 0.3;
     let (status, reason, advice) = ended(high);
     assert_eq!(status, Status::Usable, "{reason}");
     assert!(reason.contains("nats") && advice.contains("--learning-rate"), "{reason}: {advice}");
     // Its networks hardly learn before all else has faded.
-    let mut coarse = NetworkOptions { max_steps: 700, ..NetworkOptions::default() };
+    let mut coarse = NetworkOptions { max_steps: 700, ..random() };
     coarse.rates.network = 3e-4;
     let (status, reason, _) = ended(coarse);
     assert_eq!(status, Status::Usable, "{reason}");
     assert!(reason.contains("last step") && reason.contains("second-order solver"), "{reason}");
+}
+
+/// Where rates have fallen before the end is reached, and steps are left, they rise again: a fixed schedule is no end. Gone on from a checkpoint after that, in the same bits.
+#[test]
+fn rates_that_fade_too_soon_rise_again() {
+    let made = walk(12);
+    let mut slow = random();
+    slow.rates.network = 1e-5;
+    let with = |max_steps, resume, checkpoint| {
+        let options = NetworkOptions { max_steps, ..slow.clone() };
+        fit(&made, &FitOptions { resume, checkpoint, ..mlp(options) })
+    };
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keep = kept.clone();
+    // Somewhat more than the 6031 in which rates that the cost never halves fade to a thousandth.
+    let once = with(6100, None, Some(Arc::new(move |bytes: &[u8]| *keep.lock().unwrap() = bytes.to_vec()) as _));
+    assert_eq!(once.status, Status::Failed, "{}", once.reason);
+    assert!(once.advice.as_ref().is_some_and(|a| a.contains("--resume")), "{:?}", once.advice);
+    let on = with(NetworkOptions::default().max_steps, None, None);
+    eprintln!("rates that fade too soon: {:.2} px after {} steps, {}", median(&once), once.iterations, once.reason);
+    eprintln!("risen again: {:.2} px after {} steps, {}", median(&on), on.iterations, on.reason);
+    assert_eq!(on.status, Status::Converged, "{}", on.reason);
+    assert!(on.iterations > 10_000, "{}", on.iterations);
+    let kept = Some(Arc::new(kept.lock().unwrap().clone()));
+    let resumed = with(NetworkOptions::default().max_steps, kept, None);
+    assert!(bits(&resumed) == bits(&on) && resumed.iterations == on.iterations, "{}", resumed.iterations);
 }
 
 /// Interrupted in the middle of a round and at the end of one, gone on from the checkpoint: the bits of a fit that was left alone. At one thread as at two.
@@ -402,7 +443,8 @@ fn the_command_fits_networks() {
     assert!(code == Some(2) && error.contains("small, medium, large"), "{error}");
     let (code, error) = with(&["--trajectory", "mlp", "--resume"]);
     assert!(code == Some(2) && error.contains("nothing to go on from"), "{error}");
-    let (code, error) = with(&["--trajectory", "mlp", "--network", "16", "--steps", "50"]);
+    let start = ["--trajectory", "mlp", "--network", "16", "--warm-start", "random"];
+    let (code, error) = with(&[&start[..], &["--steps", "50"]].concat());
     assert_eq!(code, Some(1), "fifty steps from a random start are no fit: {error}");
     let reason = std::fs::read_to_string(Path::new(&out).join("outcome.json")).unwrap();
     assert!(reason.contains("no better than its first guess"), "{reason}");
@@ -411,7 +453,7 @@ fn the_command_fits_networks() {
     let networks: Vec<String> = stem.filter(|n| n.ends_with(".safetensors")).collect();
     assert_eq!(networks, ["walk.safetensors"]);
     assert!(written("report.html") && written("model.osim") && written("fit.checkpoint"));
-    let (code, error) = with(&["--trajectory", "mlp", "--network", "16", "--steps", "1500", "--resume"]);
+    let (code, error) = with(&[&start[..], &["--steps", "1500", "--resume"]].concat());
     assert_eq!(code, Some(0), "{error}");
     let outcome: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(Path::new(&out).join("outcome.json")).unwrap()).unwrap();
@@ -446,10 +488,16 @@ fn the_command_fits_networks() {
 fn recordings() {
     let Some(folder) = shared("data/balancing") else { return };
     let session = session::read(&folder, &ReadOptions::default()).unwrap();
-    let both = [FitOptions::default(), mlp(NetworkOptions::default())].map(|o| fit_session(&session, &o).unwrap());
-    let ratio = median(&both[1]) / median(&both[0]);
-    eprintln!("balancing: {ratio:.4} of the B-spline's reprojection, {:.1} s", both[1].timings.solve);
-    assert!((0.97..1.03).contains(&ratio), "{ratio}");
+    let bspline = fit_session(&session, &FitOptions::default()).unwrap();
+    for options in [random(), NetworkOptions::default()] {
+        let start = options.start.clone();
+        let network = fit_session(&session, &mlp(options)).unwrap();
+        let ratio = median(&network) / median(&bspline);
+        let seconds = network.timings.solve;
+        eprintln!("balancing, {start:?}: {ratio:.4} of the B-spline's reprojection, {seconds:.1} s");
+        assert_eq!(network.status, Status::Converged, "{}", network.reason);
+        assert!((0.97..1.03).contains(&ratio), "{ratio}");
+    }
 
     let Some(folder) = shared("data/synthetic_walk_T100") else { return };
     let session = session::read(&folder, &ReadOptions::default()).unwrap();
@@ -459,6 +507,11 @@ fn recordings() {
         let options = FitOptions { skeleton: Some(skeleton.clone()), scale_groups: Some(groups.clone()), ..options };
         fit_session(&session, &options).unwrap()
     };
-    let (bspline, network) = (with(FitOptions::default()), with(mlp(NetworkOptions::default())));
-    compare(&Truth::read(&folder.join("truth.json")).unwrap(), &bspline, &network);
+    let truth = Truth::read(&folder.join("truth.json")).unwrap();
+    let bspline = with(FitOptions::default());
+    for options in [random(), NetworkOptions::default()] {
+        let network = with(mlp(options));
+        assert_eq!(network.status, Status::Converged, "{}", network.reason);
+        compare(&truth, &bspline, &network);
+    }
 }

@@ -23,11 +23,11 @@ pub(super) struct NetworkArguments {
     /// First-order method [default: adam]
     #[arg(long, value_enum)]
     optimizer: Option<Method>,
-    /// Of the network's random start [default: 0]
+    /// Of the random weights that the network begins with, and of the draw of batches [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Begin at the B-spline's fit (`bspline`) instead of at random, or at the networks in the output FOLDER of an earlier fit (sizes, offsets and cameras begin anew)
-    #[arg(long, value_name = "bspline|FOLDER")]
+    /// Where the network begins: at the poses of the first guess, as the B-spline's fit does; at random, as the published method does; at the B-spline's fit; or at the networks in the output FOLDER of an earlier fit (sizes, offsets and cameras begin anew) [default: guess]
+    #[arg(long, value_name = "guess|random|bspline|FOLDER")]
     warm_start: Option<PathBuf>,
     /// Go on from the checkpoint that an interrupted fit left in the output folder
     #[arg(long)]
@@ -35,7 +35,7 @@ pub(super) struct NetworkArguments {
     /// Most steps
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Frames of a step, drawn at random in stretches of 16, so that it may take a few more [default: all]
+    /// Frames of a step, drawn at random in stretches of 16 [default: all]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Height of the network's learning rate
@@ -50,8 +50,15 @@ enum Method {
     Lbfgs,
 }
 
-/// `--warm-start` without an earlier fit.
-const BSPLINE: &str = "bspline";
+/// `--warm-start` without an earlier fit. A folder of such a name is `./guess`.
+fn start(name: &Path) -> Option<NetworkStart> {
+    match name.to_str()? {
+        "guess" => Some(NetworkStart::Guess),
+        "random" => Some(NetworkStart::Random),
+        "bspline" => Some(NetworkStart::BSpline),
+        _ => None,
+    }
+}
 
 /// The file in the output folder that an interrupted fit goes on from. Safetensors; but no trial's network has this ending.
 pub(super) const CHECKPOINT: &str = "fit.checkpoint";
@@ -122,12 +129,12 @@ impl NetworkArguments {
         let (Some(folder), TrajectoryKind::Mlp(network)) = (&self.warm_start, &mut options.trajectory) else {
             return Ok(());
         };
-        if folder.as_os_str() == BSPLINE {
-            network.start = NetworkStart::BSpline;
+        if let Some(start) = start(folder) {
+            network.start = start;
             return Ok(());
         }
         if !folder.is_dir() {
-            let advice = "give `bspline`, or the output folder of a fit with --trajectory mlp";
+            let advice = "give `guess`, `random`, `bspline`, or the output folder of a fit with --trajectory mlp";
             return Err(Error::file(folder, "(--warm-start) is no folder", advice));
         }
         if out.canonicalize().is_ok_and(|out| folder.canonicalize().is_ok_and(|folder| out == folder)) {
@@ -136,7 +143,7 @@ impl NetworkArguments {
             return Err(Error::file(folder, problem, "give another folder as --out"));
         }
         if self.seed.is_some() && self.batch.is_none() {
-            let problem = "is of a random start, and this fit begins at networks of an earlier one (--warm-start)";
+            let problem = "is of random weights, and this fit begins at networks of an earlier one (--warm-start)";
             return Err(Error::input("--seed", problem, "leave it out"));
         }
         if self.network.is_some() {
@@ -172,7 +179,7 @@ impl NetworkArguments {
         let saved = match &options.trajectory {
             TrajectoryKind::Mlp(network) => match &network.start {
                 NetworkStart::Saved(saved) => &saved[..],
-                NetworkStart::Random | NetworkStart::BSpline => &[],
+                NetworkStart::Random | NetworkStart::Guess | NetworkStart::BSpline => &[],
             },
             TrajectoryKind::BSpline => &[],
         };

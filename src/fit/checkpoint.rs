@@ -32,8 +32,8 @@ pub(super) struct Checkpoint {
     /// The objective after each step.
     pub history: Vec<f64>,
     pub progress: Progress,
-    /// The best end before frames were taught, and its cost: what comes of teaching may be worse.
-    pub before: Option<(f64, Vec<f32>)>,
+    /// The best end before it went on from there: what comes of that may be worse.
+    pub before: Option<Vec<f32>>,
 }
 
 /// A trial that has no place in the session, and why.
@@ -60,6 +60,19 @@ pub(super) struct Progress {
     pub rested: bool,
     /// How often frames that had gone adrift were taught what their neighbours do.
     pub mended: u32,
+    /// Mean reprojection error where it had come to rest last, with more to gain, and went on.
+    #[serde(default)]
+    pub rest_px: Option<f64>,
+}
+
+/// Share of its error that a descent must have lost since it went on from rest, to go on again.
+const GAIN: f64 = 0.01;
+
+impl Progress {
+    /// Whether it has gained anything since it went on from rest.
+    pub fn gained(&self, px: f64) -> bool {
+        self.rest_px.is_none_or(|before| px < (1.0 - GAIN) * before)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,7 +82,8 @@ struct About {
     progress: Progress,
     state: Option<AdamState>,
     best: Option<f64>,
-    before: Option<f64>,
+    /// Whether there is a best end before it went on from there.
+    before: bool,
 }
 
 /// What a checkpoint's fit had left out of the session; nothing where the file is none, which [`Checkpoint::from_bytes`] will say.
@@ -218,7 +232,7 @@ impl Checkpoint {
             progress: self.progress,
             state: adam.cloned(),
             best: adam.and_then(|s| s.best.as_ref()).map(|b| b.0),
-            before: self.before.as_ref().map(|b| b.0),
+            before: self.before.is_some(),
         };
         let about = serde_json::to_string(&about).map_err(|e| refused(&e))?;
         let single = |v: &[f32]| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
@@ -230,7 +244,7 @@ impl Checkpoint {
             ("lasting", Dtype::F64, 2, double(&self.lasting)),
             ("history", Dtype::F64, self.history.len(), double(&self.history)),
         ];
-        if let Some((_, before)) = &self.before {
+        if let Some(before) = &self.before {
             all.push(("before", Dtype::F32, before.len(), single(before)));
         }
         if let Some(Memory::QuasiNewton(memory)) = &self.state {
@@ -332,7 +346,7 @@ impl Checkpoint {
             lasting: double("lasting", Some(2))?.try_into().unwrap_or([1.0; 2]),
             history: any("history", None)?,
             progress: about.progress,
-            before: about.before.map(|cost| single("before").map(|at| (cost, at))).transpose()?,
+            before: if about.before { Some(single("before")?) } else { None },
         })
     }
 }
@@ -360,8 +374,16 @@ mod tests {
             smoothness: vec![1e9],
             lasting: [4.0 / 3.0, 5.0],
             history: vec![3.0, -1.0 / 3.0],
-            progress: Progress { taken: 17, left: 3, smoothed: 2, settled: true, rested: false, mended: 1 },
-            before: Some((2.5, vec![7.0, -0.0, 1e-30])),
+            progress: Progress {
+                taken: 17,
+                left: 3,
+                smoothed: 2,
+                settled: true,
+                rested: false,
+                mended: 1,
+                rest_px: Some(7.25),
+            },
+            before: Some(vec![7.0, -0.0, 1e-30]),
         }
     }
 
@@ -412,7 +434,7 @@ mod tests {
             "--network (",
             " then, 8,16 now)",
             "--seed (0 then, 4 now)",
-            "--warm-start (random then, bspline now)",
+            "--warm-start (guess then, bspline now)",
             "--batch (none then, 40 now)",
         ] {
             assert!(said.contains(part), "{part} is not in {said}");

@@ -96,8 +96,10 @@ pub enum Objective {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkStart {
-    /// At random.
+    /// At random, about the mean place and heading of the subject in the first guess: as the published method does. Movements that turn may be learnt the wrong way round.
     Random,
+    /// At the poses of the first guess, with which the B-spline's fit begins, too.
+    Guess,
     /// At the B-spline's fit.
     BSpline,
     /// At networks of an earlier fit, whose sizes they keep: one for each trial, found by its name.
@@ -139,7 +141,7 @@ impl SavedNetwork {
 pub struct NetworkOptions {
     /// Size and encoding.
     pub architecture: Architecture,
-    /// Of the random start.
+    /// Of the random weights that networks have before they are taught anything.
     pub seed: u64,
     /// Where networks begin.
     pub start: NetworkStart,
@@ -171,7 +173,7 @@ impl Default for NetworkOptions {
         Self {
             architecture: Architecture::small(),
             seed: 0,
-            start: NetworkStart::Random,
+            start: NetworkStart::Guess,
             optimizer: Optimizer::Adam,
             adam: AdamOptions::default(),
             rates: Rates {
@@ -203,6 +205,7 @@ impl NetworkOptions {
         let half_life = STEPS as f64 / 1e3f64.log2();
         Self {
             architecture: Architecture::published(),
+            start: NetworkStart::Random,
             adam: AdamOptions {
                 beta: [0.8, 0.999],
                 longest: Some(0.1),

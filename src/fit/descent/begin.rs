@@ -3,12 +3,15 @@
 use crate::error::{Error, Result};
 use crate::fit::options::{NetworkOptions, SavedNetwork};
 use crate::fit::{Objective, Optimizer};
+use crate::kinematics::{Frame, forward};
 use crate::session::Unusable;
+use crate::skeleton::{Offsets, Scales};
 use crate::solve::first_order::{AdamOptions, Group, Lesson, Networks, Schedule, Terms, adam};
 use crate::solve::{Parameters, Problem, StopFlag, TrialProblem};
 use crate::trajectory::mlp::{Head, Mlp};
 use crate::trajectory::{BSpline, Pose, Trajectory};
 use nalgebra::{Matrix3, Rotation3};
+use std::sync::Arc;
 
 /// Rate and steps of teaching a network poses.
 const LESSON_RATE: f64 = 3e-3;
@@ -60,7 +63,7 @@ pub(super) fn saved_networks(
             return Err(Error::file(
                 &file.path,
                 format_args!("keeps `{coordinate}` to another range than this model and these options do"),
-                "give a network that was fitted with them, or begin at random",
+                "give a network that was fitted with them, or leave out --warm-start",
             ));
         }
         let step = trial.times[1];
@@ -69,12 +72,44 @@ pub(super) fn saved_networks(
             return Err(Error::file(
                 &file.path,
                 format_args!("is the network of {:.3} s; trial `{name}` has {duration:.3} s", mlp.duration()),
-                "give the network of this trial, fitted over the same frames, or begin at random",
+                "give the network of this trial, fitted over the same frames, or leave out --warm-start",
+            ));
+        }
+        if let Some(odd) = absurd(problem, trial, &mlp) {
+            return Err(Error::file(
+                &file.path,
+                odd,
+                "give the network of a fit that was usable, or leave out --warm-start",
             ));
         }
         Ok(mlp)
     };
     problem.trials.iter().zip(trials).map(of_trial).collect()
+}
+
+/// A body this far away is before no camera, metres.
+const FAR: f64 = 1000.0;
+
+/// What is wrong with the poses of a network.
+fn absurd(problem: &Problem, trial: &TrialProblem, mlp: &Mlp) -> Option<String> {
+    let skeleton = problem.mechanism.skeleton();
+    let (scales, offsets) = (Scales::ones(skeleton), Offsets::zeros(skeleton));
+    let mut frame = Frame::new(skeleton);
+    let mut poses = vec![problem.layout.default_pose(); trial.times.len()];
+    mlp.poses(&Arc::new(mlp.parameters().to_vec()), 0, &mlp.batch(&trial.times), &mut poses);
+    let origin = problem.origin();
+    poses.iter().enumerate().find_map(|(f, pose)| {
+        forward(skeleton, &scales, &offsets, &pose.q, &pose.rotors, &mut frame);
+        let far = problem.markers.iter().map(|m| (frame.markers[m.index()] - origin).norm()).fold(0.0, f64::max);
+        let nowhere = problem.markers.iter().any(|m| !frame.markers[m.index()].iter().all(|x| x.is_finite()));
+        match nowhere {
+            true => Some(format!("has weights that make poses which are no numbers (frame {f} of its trial)")),
+            false if far > FAR => {
+                Some(format!("has weights that place the body {far:.0e} m away (frame {f} of its trial)"))
+            }
+            false => None,
+        }
+    })
 }
 
 /// Means over time of what places the body: rotors, and numbers without a range.
@@ -150,10 +185,11 @@ const MUCH: f64 = 4e9;
 /// What of the options the user should know before the descent begins; it takes long.
 pub(super) fn spoken_of(warnings: &mut Vec<String>, problem: &Problem, mlps: &[Mlp], options: &NetworkOptions) {
     let frames: usize = problem.trials.iter().map(|t| t.times.len()).sum();
-    if let Some(batch) = options.mini_batch.filter(|batch| batch.frames >= frames) {
+    if let Some(batch) = options.mini_batch.filter(|batch| batch.drawn() >= frames) {
         warnings.push(format!(
-            "A batch of {} frames is no part of the {frames} that there are: every step takes all of them.",
-            batch.frames
+            "A batch of {} frames ({} in whole stretches) is no part of the {frames} that there are: every step takes all of them.",
+            batch.frames,
+            batch.drawn()
         ));
     }
     if options.objective == Objective::Published && options.max_steps < options.expected_steps {

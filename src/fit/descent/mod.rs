@@ -6,6 +6,7 @@
 mod begin;
 mod mended;
 mod shortfall;
+mod steps;
 
 use super::build::Built;
 use super::checkpoint::{Checkpoint, Course, LeftOut, Progress};
@@ -13,21 +14,22 @@ use super::options::{NetworkOptions, NetworkStart};
 use super::run::Run;
 use super::stages::{free_everything, relative_change};
 use super::verdict::Shortfall;
-use super::{FitOptions, Objective, Optimizer, Stage};
+use super::{FitOptions, Objective, Stage};
 use crate::error::{Error, Result};
 use crate::math::basis::Knots;
 use crate::math::robust::RobustLoss;
 use crate::residual::extrinsics::ExtrinsicsPrior;
 use crate::residual::gauge::GaugePrior;
-use crate::solve::first_order::{AdamOptions, Descended, Memory, Networks, adam, quasi_newton, shared_vector};
+use crate::solve::first_order::{Memory, Networks, shared_vector};
 use crate::solve::{EvidenceOptions, Free, Parameters, Problem, observed, update_noise, update_smoothness};
 use crate::trajectory::mlp::Mlp;
 use crate::trajectory::nearest_spline;
 pub(super) use begin::too_short;
 use begin::{poses_of, random_networks, saved_networks, spoken_of, taught};
 use mended::mended;
-use shortfall::{End, shortfall};
+use shortfall::{End, held};
 use std::sync::{Arc, Mutex};
+use steps::{best, longer, one_run};
 
 /// Relative change of the noise levels below which they have settled.
 const SETTLED: f64 = 0.02;
@@ -62,13 +64,15 @@ pub(super) fn descend(
     let guess = (start.clone(), problem.free.clone(), problem.hyper.clone());
     let mut mlps = match &options.start {
         NetworkStart::Saved(saved) => saved_networks(problem, (saved, trials), options.terms.poses)?,
-        NetworkStart::Random | NetworkStart::BSpline => random_networks(problem, &start, options)?,
+        NetworkStart::Random | NetworkStart::Guess | NetworkStart::BSpline => {
+            random_networks(problem, &start, options)?
+        }
     };
     spoken_of(&mut built.warnings, problem, &mlps, options);
     let prior_smoothness = match options.start {
         // The B-spline's own fit has begun so, and has been there.
         NetworkStart::BSpline => problem.hyper.smoothness.clone(),
-        NetworkStart::Random | NetworkStart::Saved(_) => free_everything(problem, run.options),
+        NetworkStart::Random | NetworkStart::Guess | NetworkStart::Saved(_) => free_everything(problem, run.options),
     };
     let published = options.objective == Objective::Published;
     if published {
@@ -86,37 +90,61 @@ pub(super) fn descend(
 
     if run.interrupted {
         // In the midst of being taught what is there already.
-        built
-            .warnings
-            .push("The network was still being taught the B-spline's poses: these are the B-spline's.".into());
+        built.warnings.push(match options.start {
+            NetworkStart::BSpline => {
+                "The network was still being taught the B-spline's poses: these are the B-spline's.".into()
+            }
+            _ => "The network was still being taught the poses of the first guess: these are those.".into(),
+        });
         return Ok(Descent { parameters: start, networks: mlps, converged: false, shortfall: None });
     }
 
     let mut rested = here.progress.rested;
+    let mut rest = None;
     while !run.interrupted {
         if rested {
+            let whole = Networks::new(&built.problem, &mlps, options.terms, None);
+            let at = best(run, &whole, here.clone(), options);
+            let parameters = projected(&built.problem, &mlps, &at, &knots)?;
+            let left = options.max_steps.saturating_sub(here.progress.taken);
             // What is taught is only where to begin: without the steps to descend again it would be worse than what was found.
-            let again = options.max_steps.saturating_sub(here.progress.taken) >= options.expected_steps;
-            if !again || here.progress.mended == MENDED || published {
-                break;
-            }
-            let whole = Networks::new(problem, &mlps, options.terms, None);
-            let parameters = projected(problem, &mlps, &here.parameters, &knots)?;
-            let Some(wanted) = mended(problem, &parameters, whole.poses(&here.parameters)) else { break };
-            let Some(at) = taught(problem, &mlps, &wanted, here.parameters.clone(), run.options.stop.as_ref()) else {
-                run.interrupted = true;
-                break;
+            let may_mend = left >= options.expected_steps && here.progress.mended < MENDED && !published;
+            let wanted = match may_mend {
+                true => mended(&built.problem, &parameters, whole.poses(&at)),
+                false => None,
             };
-            let end = best(run, &whole, here.clone(), options);
-            here = Checkpoint { parameters: at, state: None, before: Some(end), ..here };
-            here.progress.mended += 1;
-            rested = false;
+            if let Some(wanted) = wanted {
+                let Some(taught) = taught(&built.problem, &mlps, &wanted, at.clone(), run.options.stop.as_ref()) else {
+                    run.interrupted = true;
+                    break;
+                };
+                here = Checkpoint { parameters: taught, state: None, before: Some(at), ..here };
+                here.progress.mended += 1;
+            } else {
+                let found = match published {
+                    true => None,
+                    false => held(run, built, &parameters, &guess, options),
+                };
+                match found {
+                    Some(found) if left > 0 && found.more_nearby() && here.progress.gained(found.here) => {
+                        here = Checkpoint { parameters: at.clone(), state: None, before: Some(at), ..here };
+                        here.progress.rest_px = Some(found.here);
+                        // What was estimated so far from the end says little.
+                        (here.progress.settled, here.progress.smoothed) = (known(options), 0);
+                    }
+                    found => {
+                        rest = Some((at, parameters, found));
+                        break;
+                    }
+                }
+            }
+            here.progress.left = round;
         }
         if here.progress.taken >= options.max_steps {
             break;
         }
         let steps = here.progress.left.min(options.max_steps - here.progress.taken);
-        let networks = Networks::new(problem, &mlps, options.terms, options.mini_batch);
+        let networks = Networks::new(&built.problem, &mlps, options.terms, options.mini_batch);
         let history = Arc::new(Mutex::new(Vec::new()));
         let at = std::mem::take(&mut here.parameters);
         let done = one_run(run, &networks, at, options, here.state.take(), (here.progress.taken, steps), &history);
@@ -133,15 +161,15 @@ pub(super) fn descend(
         if (here.progress.left == 0 || rested) && !run.interrupted {
             here.progress.left = round;
             if !here.progress.settled {
-                let parameters = projected(problem, &mlps, &here.parameters, &knots)?;
-                estimate(run, problem, &parameters, &mut here, options, (&prior_smoothness, rested));
+                let parameters = projected(&built.problem, &mlps, &here.parameters, &knots)?;
+                estimate(run, &mut built.problem, &parameters, &mut here, options, (&prior_smoothness, rested));
                 rested = false;
             }
         }
         if let Some(keep) = &run.options.checkpoint {
-            here.sigma = problem.hyper.sigmas().to_vec();
-            here.smoothness.clone_from(&problem.hyper.smoothness);
-            here.lasting = [problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames];
+            here.sigma = built.problem.hyper.sigmas().to_vec();
+            here.smoothness.clone_from(&built.problem.hyper.smoothness);
+            here.lasting = [built.problem.hyper.autocorrelation_frames, built.problem.hyper.smoothing_frames];
             here.progress.rested = rested;
             keep(&here.to_bytes(&course, left_out)?);
             run.resumable = true;
@@ -150,16 +178,22 @@ pub(super) fn descend(
             break;
         }
     }
-    let mut converged = rested;
     run.history.append(&mut here.history);
     let taken = here.progress.taken;
     let runaways = match &here.state {
         Some(Memory::Adam(state)) => state.runaways,
         _ => 0,
     };
-    let (_, best) = best(run, &Networks::new(problem, &mlps, options.terms, None), here, options);
-    let parameters = projected(problem, &mlps, &best, &knots)?;
-    let networks = Networks::new(problem, &mlps, options.terms, None);
+    let converged = rest.is_some();
+    let (best, parameters, found) = match rest {
+        Some(rest) => rest,
+        None => {
+            let at = best(run, &Networks::new(&built.problem, &mlps, options.terms, None), here, options);
+            let parameters = projected(&built.problem, &mlps, &at, &knots)?;
+            (at, parameters, None)
+        }
+    };
+    let networks = Networks::new(&built.problem, &mlps, options.terms, None);
     let ranges: Vec<_> = (0..mlps.len()).map(|i| networks.network(i)).collect();
     for (mlp, range) in mlps.iter_mut().zip(ranges) {
         mlp.set_parameters(&best[range]);
@@ -175,17 +209,24 @@ pub(super) fn descend(
         false => "Poses and standard deviations are those of the B-spline nearest to the network, whose own normal matrix is singular; the network itself is in its file.".into(),
     });
     let end = match converged {
+        _ if taken >= options.max_steps && found.is_none_or(|found| found.more_nearby()) => End::LastStep,
         true => End::Rest,
-        false if taken < options.max_steps => End::GaveUp,
-        false => End::LastStep,
+        false => End::GaveUp,
     };
     let shortfall = match (run.interrupted, published) {
         (true, _) => None,
         (false, true) => Some(of_the_published(taken, options)),
-        (false, false) => shortfall(run, built, &parameters, guess, options, end),
+        (false, false) => {
+            let found = found.or_else(|| held(run, built, &parameters, &guess, options));
+            found.and_then(|found| found.shortfall(options, end))
+        }
     };
-    converged &= shortfall.is_none();
-    Ok(Descent { parameters, networks: mlps, converged, shortfall })
+    Ok(Descent {
+        parameters,
+        networks: mlps,
+        converged: converged && !run.interrupted && shortfall.is_none(),
+        shortfall,
+    })
 }
 
 /// Where a descent begins that no other went before.
@@ -197,11 +238,12 @@ fn begun(
     options: &NetworkOptions,
     round: u64,
 ) -> Result<Checkpoint> {
-    let after_bspline = options.start == NetworkStart::BSpline;
     let published = options.objective == Objective::Published;
-    let at = match after_bspline {
-        true => taught(problem, mlps, &poses_of(problem, start), random.clone(), run.options.stop.as_ref()),
-        false => Some(random.clone()),
+    let at = match options.start {
+        NetworkStart::Guess | NetworkStart::BSpline => {
+            taught(problem, mlps, &poses_of(problem, start), random.clone(), run.options.stop.as_ref())
+        }
+        NetworkStart::Random | NetworkStart::Saved(_) => Some(random.clone()),
     };
     run.interrupted |= at.is_none();
     let at = at.unwrap_or(random);
@@ -210,7 +252,7 @@ fn begun(
         let projected = projected(problem, mlps, &at, &knots)?;
         update_noise(problem, &projected, &evidence(run.options));
     }
-    let progress = Progress { left: round, settled: published || after_bspline, ..Progress::default() };
+    let progress = Progress { left: round, settled: known(options), ..Progress::default() };
     let [sigma, smoothness, history] = [const { Vec::new() }; 3];
     Ok(Checkpoint {
         parameters: at,
@@ -222,6 +264,11 @@ fn begun(
         progress,
         before: None,
     })
+}
+
+/// Whether noise and smoothness are known from the first: the published method has none, and the B-spline's fit has found them.
+fn known(options: &NetworkOptions) -> bool {
+    options.objective == Objective::Published || options.start == NetworkStart::BSpline
 }
 
 /// Where an earlier descent of the same course stopped, `length` numbers.
@@ -272,23 +319,6 @@ fn estimate(
     }
 }
 
-/// The best by the objective as it is now, which is the same for one that resumes with no steps left; and of all frames: of batches the luckiest would win. With its cost.
-fn best(run: &Run, whole: &Networks, mut here: Checkpoint, options: &NetworkOptions) -> (f64, Vec<f32>) {
-    let taken = here.progress.taken;
-    let evaluated = |at, state| {
-        let done = one_run(run, whole, at, options, state, (taken, 0), &Arc::default());
-        (done.cost, done.best)
-    };
-    let of_batches = match (options.mini_batch, &mut here.state) {
-        (Some(_), Some(Memory::Adam(state))) => state.best.take().map(|best| best.1),
-        _ => None,
-    };
-    let last = evaluated(here.parameters, here.state);
-    // The objective is the same since it has come to rest for the first time.
-    let others = of_batches.map(|at| evaluated(at, None)).into_iter().chain(here.before);
-    others.fold(last, |best, other| if other.0 < best.0 { other } else { best })
-}
-
 /// What the published method, whose end is a number of steps, leaves open.
 fn of_the_published(taken: u64, options: &NetworkOptions) -> Shortfall {
     match taken < options.expected_steps {
@@ -304,10 +334,6 @@ fn of_the_published(taken: u64, options: &NetworkOptions) -> Shortfall {
             advice: "compare its errors with those of --trajectory bspline".into(),
         },
     }
-}
-
-fn detections(problem: &Problem) -> usize {
-    problem.trials.iter().map(|t| t.sightings.count()).sum()
 }
 
 /// [`Objective::Published`], as a posterior: its mean loss times the number of detections.
@@ -333,63 +359,6 @@ fn evidence(options: &FitOptions) -> EvidenceOptions {
     match options.refine_cameras {
         true => EvidenceOptions::with_free_cameras(),
         false => EvidenceOptions::default(),
-    }
-}
-
-/// The root of how many batches make the whole; 1 without.
-fn longer(problem: &Problem, options: &NetworkOptions) -> f64 {
-    let frames: usize = problem.trials.iter().map(|t| t.times.len()).sum();
-    options.mini_batch.map_or(1.0, |batch| (frames as f64 / batch.frames as f64).sqrt().max(1.0))
-}
-
-/// Adam's options for a problem. With mini-batches, gradients are noisy in proportion to the root of how many of them make the whole: rates stay high for as many times as long, and what
-/// costs differ by from one batch to the next is no plateau.
-fn adam_options(problem: &Problem, options: &NetworkOptions) -> AdamOptions {
-    let mut adam = options.adam.clone();
-    adam.runaway = options.runaway * detections(problem) as f64;
-    if options.mini_batch.is_some() {
-        let longer = longer(problem, options);
-        let schedule = &mut adam.schedule;
-        schedule.half_life *= longer;
-        schedule.window = (schedule.window as f64 * longer).ceil() as u64;
-        schedule.doubt = 1.0;
-    }
-    adam
-}
-
-fn one_run(
-    run: &Run,
-    networks: &Networks,
-    at: Vec<f32>,
-    options: &NetworkOptions,
-    state: Option<Memory>,
-    (taken, steps): (u64, u64),
-    history: &Arc<Mutex<Vec<f64>>>,
-) -> Descended {
-    let groups = networks.groups(&options.rates);
-    let stop = run.options.stop.as_ref();
-    let (told, costs) = (run.options.progress.clone(), history.clone());
-    let longest = options.expected_steps as f64;
-    let progress = move |step: u64, cost: f64| {
-        if let Ok(mut costs) = costs.lock() {
-            costs.push(cost);
-        }
-        if let Some(p) = told.as_ref().filter(|_| step.is_multiple_of(10)) {
-            p(Stage::Cameras, 0.1 + 0.75 * ((taken + step) as f64 / longest).min(1.0), cost);
-        }
-    };
-    let watched = (Some(Arc::new(progress) as _), stop);
-    match (options.optimizer, state) {
-        (Optimizer::Adam, Some(Memory::Adam(state))) => {
-            adam(networks, at, groups, &adam_options(networks.problem(), options), Some(state), steps, watched)
-        }
-        (Optimizer::Adam, _) => {
-            adam(networks, at, groups, &adam_options(networks.problem(), options), None, steps, watched)
-        }
-        (Optimizer::Lbfgs, Some(Memory::QuasiNewton(memory))) => {
-            quasi_newton(networks, at, &groups, Some(memory), steps, watched)
-        }
-        (Optimizer::Lbfgs, _) => quasi_newton(networks, at, &groups, None, steps, watched),
     }
 }
 

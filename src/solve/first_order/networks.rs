@@ -2,6 +2,7 @@
 
 use super::adamw::{AdamOptions, AdamState, AdamW, Descent, DescentState, Group};
 use super::objective::{ObjectiveGradient, Terms, Window, in_twists, shared_parameters};
+use super::roughness::SHORTEST_STRETCH;
 use crate::solve::levenberg::{Progress, StopFlag};
 use crate::solve::problem::{Parameters, Problem};
 use crate::trajectory::Pose;
@@ -19,10 +20,26 @@ use std::sync::atomic::Ordering;
 pub struct MiniBatch {
     /// How many in all.
     pub frames: usize,
-    /// In stretches of so many neighbours, which third differences need.
+    /// In stretches of so many neighbours, which third differences need: eight at least.
     pub stretch: usize,
     /// Of the draw.
     pub seed: u64,
+}
+
+impl MiniBatch {
+    fn stretch(&self) -> usize {
+        self.stretch.max(SHORTEST_STRETCH)
+    }
+
+    /// Stretches of a step.
+    fn stretches(&self) -> usize {
+        self.frames.div_ceil(self.stretch())
+    }
+
+    /// Frames of a step, rounded up to whole stretches; a stretch that begins before a trial or goes beyond it has less.
+    pub fn drawn(&self) -> usize {
+        self.stretches() * self.stretch()
+    }
 }
 
 /// Height of the rates of each kind of parameter, and when it begins to move.
@@ -48,19 +65,18 @@ pub struct Networks<'a> {
     mini_batch: Option<MiniBatch>,
     /// All frames of each trial, made ready.
     whole: Vec<Batch>,
-    frames: usize,
 }
 
 impl<'a> Networks<'a> {
     /// Over all frames in each step, or mini-batches of them.
     pub fn new(problem: &'a Problem, mlps: &'a [Mlp], terms: Terms, mini_batch: Option<MiniBatch>) -> Self {
         let frames = problem.trials.iter().map(|t| t.times.len()).sum();
-        let mini_batch = mini_batch.filter(|m| m.frames < frames);
+        let mini_batch = mini_batch.filter(|m| m.drawn() < frames);
         let whole = match mini_batch {
             None => mlps.iter().zip(&problem.trials).map(|(m, t)| m.batch(&t.times)).collect(),
             Some(_) => Vec::new(),
         };
-        Self { problem, mlps, terms, mini_batch, whole, frames }
+        Self { problem, mlps, terms, mini_batch, whole }
     }
 
     /// What they are fitted to.
@@ -134,28 +150,31 @@ impl<'a> Networks<'a> {
         let lengths = self.problem.trials.iter().map(|t| t.times.len());
         let Some(mini) = self.mini_batch else {
             let whole = lengths.enumerate().filter(|(_, n)| *n > 0);
-            return (whole.map(|(trial, n)| Window { trial, frames: 0..n }).collect(), 1.0);
+            return (whole.map(|(trial, n)| Window { trial, frames: 0..n, stretch: None }).collect(), 1.0);
         };
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(mini.seed);
         rng.set_stream(step);
-        let lengths: Vec<usize> = lengths.collect();
-        let mut windows: Vec<Window> = Vec::new();
-        let mut drawn = 0;
-        while drawn < mini.frames {
-            // Every frame as likely as any other, but for a stretch's length at the ends of trials.
-            let mut at = rng.random_range(0..self.frames);
-            let mut trial = 0;
-            while at >= lengths[trial] {
-                at -= lengths[trial];
-                trial += 1;
-            }
-            let start = at.min(lengths[trial].saturating_sub(mini.stretch));
-            let end = (start + mini.stretch).min(lengths[trial]);
-            drawn += end - start;
-            windows.push(Window { trial, frames: start..end });
-        }
-        (windows, self.frames as f64 / drawn as f64)
+        let (lengths, stretch): (Vec<usize>, usize) = (lengths.collect(), mini.stretch());
+        let starts = starts(&lengths, stretch);
+        let windows = (0..mini.stretches()).map(|_| stretch_at(&lengths, stretch, rng.random_range(0..starts)));
+        (windows.collect(), starts as f64 / mini.drawn() as f64)
     }
+}
+
+/// How many stretches there are in trials of these lengths: they may begin before a trial and end after it, so that every frame is in as many of them.
+pub(super) fn starts(lengths: &[usize], stretch: usize) -> usize {
+    lengths.iter().map(|n| n + stretch - 1).sum()
+}
+
+/// One of them.
+pub(super) fn stretch_at(lengths: &[usize], stretch: usize, mut start: usize) -> Window {
+    let mut trial = 0;
+    while start >= lengths[trial] + stretch - 1 {
+        start -= lengths[trial] + stretch - 1;
+        trial += 1;
+    }
+    let frames = (start + 1).saturating_sub(stretch)..(start + 1).min(lengths[trial]);
+    Window { trial, frames, stretch: Some(stretch) }
 }
 
 impl Descent for Networks<'_> {

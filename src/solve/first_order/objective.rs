@@ -3,7 +3,7 @@
 //! The terms are those of the second-order solver. Smoothness alone differs: a trajectory without controls has none to take third differences of, and its poses in neighbouring frames
 //! take their place ([`super::roughness`]).
 
-use super::roughness::roughness;
+use super::roughness::{Place, roughness};
 use crate::kinematics::{FrameDerivatives, PoseGradient};
 use crate::math::so3;
 use crate::residual::smoothness::spacing_share;
@@ -47,6 +47,9 @@ pub struct Window {
     pub trial: usize,
     /// Its frames.
     pub frames: Range<usize>,
+    /// Frames of a stretch, where this is one of those that are drawn, each start as likely as any other, from before the trial's first frame to its last; 8 or more. `None` for the whole
+    /// trial.
+    pub stretch: Option<usize>,
 }
 
 /// The gradient.
@@ -160,10 +163,11 @@ impl Problem {
     /// Third differences of neighbouring poses; adds their gradient.
     fn roughness(&self, window: &Window, poses: &[Pose], gradient: &mut [f64]) -> f64 {
         let times = &self.trials[window.trial].times;
+        let place = Place { first: window.frames.start, of: times.len(), stretch: window.stretch };
         let Some(step) = times.get(1).map(|t| t - times[0]) else { return 0.0 };
         let share = self.hyper.smoothness_spacing.map_or(1.0, |stated| spacing_share(stated, step));
         let precision: Vec<f64> = self.hyper.smoothness.iter().map(|lambda| share * lambda).collect();
-        roughness(&self.layout, poses, &precision, gradient)
+        roughness(&self.layout, poses, place, &precision, gradient)
     }
 }
 

@@ -7,7 +7,9 @@
 //! c = v − Δ²v/6 + Δ⁴v/36,      r = Δ²d − Δ⁴d/6 + Δ⁶d/36,      d_k = v_{k+1} − v_k,   for rotations log(R_kᵀR_{k+1})
 //! ```
 //!
-//! and `Δ²d` alone at the ends. cost = ½·λ·‖r‖², λ for frames that far apart ([`crate::residual::smoothness::spacing_share`]).
+//! and `Δ²d` alone at the ends of a trial. cost = ½·λ·‖r‖², λ for frames that far apart ([`crate::residual::smoothness::spacing_share`]).
+//!
+//! Of a stretch of a trial, drawn with others, those `r` count that lie within it whole, and for as many as such stretches miss: on average over all draws the sum is that of the trial.
 
 use crate::math::so3;
 use crate::trajectory::{Layout, Pose};
@@ -20,18 +22,41 @@ const END: [f64; 3] = [1.0, -2.0, 1.0];
 /// Coordinates side by side.
 const TOGETHER: usize = 8;
 
-/// Calls `each` with the first step and the weights of every residual of `steps` steps.
-fn residuals(steps: usize, mut each: impl FnMut(usize, &[f64])) {
-    for k in 1..steps.saturating_sub(1) {
-        match k >= 3 && k + 3 < steps {
-            true => each(k - 3, &MIDDLE),
-            false => each(k - 1, &END),
+/// Frames of the shortest stretch that has every kind of residual.
+pub(super) const SHORTEST_STRETCH: usize = MIDDLE.len() + 1;
+
+/// Where poses lie in their trial.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Frame of the first.
+    pub first: usize,
+    /// Frames of the trial.
+    pub of: usize,
+    /// Frames of the stretches that are drawn, at least [`SHORTEST_STRETCH`]; `None` where the poses are those of the whole trial.
+    pub stretch: Option<usize>,
+}
+
+impl Place {
+    /// Calls `each` with the first step, counted from that of `steps` steps at this place, the weights and the share of every residual there.
+    fn residuals(self, steps: usize, mut each: impl FnMut(usize, &[f64], f64)) {
+        let all = self.of.saturating_sub(1);
+        for k in 1..all.saturating_sub(1) {
+            let (first, weights) = match k >= 3 && k + 3 < all {
+                true => (k - 3, &MIDDLE[..]),
+                false => (k - 1, &END[..]),
+            };
+            // So many of the starts of a stretch that has one frame of it have all of it.
+            let share = self.stretch.map_or(1.0, |long| long as f64 / (long - weights.len()) as f64);
+            match first.checked_sub(self.first) {
+                Some(first) if first + weights.len() <= steps => each(first, weights, share),
+                _ => {}
+            }
         }
     }
 }
 
 /// The cost of poses at even times, for a precision of each degree of freedom; adds its gradient.
-pub(super) fn roughness(layout: &Layout, poses: &[Pose], precision: &[f64], gradient: &mut [f64]) -> f64 {
+pub(super) fn roughness(layout: &Layout, poses: &[Pose], place: Place, precision: &[f64], gradient: &mut [f64]) -> f64 {
     let n = layout.dofs();
     let steps = poses.len().saturating_sub(1);
     let mut cost = 0.0;
@@ -44,13 +69,13 @@ pub(super) fn roughness(layout: &Layout, poses: &[Pose], precision: &[f64], grad
             d.iter_mut().zip(coordinates).for_each(|(d, &c)| *d = p[1].q[c] - p[0].q[c]);
         }
         pull.fill([0.0; TOGETHER]);
-        residuals(steps, |first, weights| {
+        place.residuals(steps, |first, weights, share| {
             let mut r = [0.0; TOGETHER];
             for (d, w) in d[first..].iter().zip(weights) {
                 (0..TOGETHER).for_each(|i| r[i] += w * d[i]);
             }
             for i in 0..TOGETHER {
-                let force = weight[i] * r[i];
+                let force = share * weight[i] * r[i];
                 cost += 0.5 * force * r[i];
                 r[i] = force;
             }
@@ -71,10 +96,11 @@ pub(super) fn roughness(layout: &Layout, poses: &[Pose], precision: &[f64], grad
             poses.iter().map(|p| UnitQuaternion::from_rotation_matrix(&p.rotors[rotor])).collect();
         let d: Vec<Vector3<f64>> = q.windows(2).map(|q| so3::log_quaternion(&(q[0].inverse() * q[1]))).collect();
         let mut pull = vec![Vector3::zeros(); steps];
-        residuals(steps, |first, weights| {
+        place.residuals(steps, |first, weights, share| {
+            let precision = share * precision[at];
             let r: Vector3<f64> = weights.iter().zip(&d[first..]).map(|(w, d)| d * *w).sum();
-            cost += 0.5 * precision[at] * r.norm_squared();
-            pull[first..].iter_mut().zip(weights).for_each(|(p, w)| *p += r * (precision[at] * w));
+            cost += 0.5 * precision * r.norm_squared();
+            pull[first..].iter_mut().zip(weights).for_each(|(p, w)| *p += r * (precision * w));
         });
         for (k, p) in pull.iter().enumerate() {
             // ∂d_k/∂δ_{k+1} = J⁻¹(d_k)·R_kᵀ = −∂d_k/∂δ_k.
@@ -97,6 +123,10 @@ mod tests {
     use crate::trajectory::{BSpline, Trajectory};
     use std::sync::Arc;
 
+    fn whole(frames: usize) -> Place {
+        Place { first: 0, of: frames, stretch: None }
+    }
+
     /// For a B-spline sampled at its knots, whose controls swing at a quarter of the sampling rate: third differences of the poses themselves would cost (2/3)² of what those of the
     /// controls do; the correction leaves 1 − (1/3)³ = 0.963 in amplitude, 0.93 in cost. Ends have only the uncorrected ones: 300 frames make them few.
     #[test]
@@ -117,7 +147,7 @@ mod tests {
                 pose
             })
             .collect();
-        let ratio = roughness(&layout, &poses, &[1.0], &mut vec![0.0; 300]) / controls;
+        let ratio = roughness(&layout, &poses, whole(300), &[1.0], &mut vec![0.0; 300]) / controls;
         assert!((ratio - 0.93).abs() < 0.03, "{ratio}");
     }
 
@@ -131,6 +161,6 @@ mod tests {
         };
         let poses: Vec<Pose> = (0..12).map(pose).collect();
         // Squares of roundings of numbers of a few units.
-        assert!(roughness(&layout, &poses, &[1.0; 4], &mut vec![0.0; 48]) < 1e-26);
+        assert!(roughness(&layout, &poses, whole(12), &[1.0; 4], &mut vec![0.0; 48]) < 1e-26);
     }
 }

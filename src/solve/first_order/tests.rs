@@ -1,3 +1,4 @@
+use super::networks::{starts, stretch_at};
 use super::*;
 use crate::math::robust::RobustLoss;
 use crate::math::so3;
@@ -12,7 +13,12 @@ use std::sync::Arc;
 const LOSS: RobustLoss = RobustLoss::StudentT { dof: 5.0 };
 
 fn windows(problem: &crate::solve::Problem) -> Vec<Window> {
-    problem.trials.iter().enumerate().map(|(trial, t)| Window { trial, frames: 0..t.times.len() }).collect()
+    problem
+        .trials
+        .iter()
+        .enumerate()
+        .map(|(trial, t)| Window { trial, frames: 0..t.times.len(), stretch: None })
+        .collect()
 }
 
 fn poses(problem: &crate::solve::Problem, parameters: &crate::solve::Parameters) -> Vec<Vec<Pose>> {
@@ -151,24 +157,58 @@ fn gradient_of_the_flat_vector_agrees_with_differences() {
     }
 }
 
-/// A batch of stretches is on average the whole: over 400 draws of a fifth of the frames, whose costs differ by a fifth or so, the mean errs by about 1 %. Frames at the ends of
-/// trials are drawn more often by a stretch's length.
+/// All stretches there are, together, are the whole as often as each frame is in one of them: third differences among them. The same sums in another order.
+#[test]
+fn stretches_are_the_whole_on_average() {
+    let (mut problem, parameters) = problem(3.0, LOSS);
+    let poses = poses(&problem, &parameters);
+    let lengths: Vec<usize> = problem.trials.iter().map(|t| t.times.len()).collect();
+    // Of trials shorter than a stretch, too.
+    for (stretch, smoothness) in [(8, 50.0), (16, 50.0), (100, 50.0), (8, 0.0)] {
+        problem.hyper.smoothness.fill(smoothness);
+        let (mut all, mut parts) = (ObjectiveGradient::default(), ObjectiveGradient::default());
+        let cost = problem.cost_of_poses(&windows(&problem), &poses, &parameters, Terms::default(), 1.0, &mut all);
+        let drawn: Vec<Window> = (0..starts(&lengths, stretch)).map(|at| stretch_at(&lengths, stretch, at)).collect();
+        let of_drawn: Vec<Vec<Pose>> = drawn.iter().map(|w| poses[w.trial][w.frames.clone()].to_vec()).collect();
+        let weight = 1.0 / stretch as f64;
+        let mean = problem.cost_of_poses(&drawn, &of_drawn, &parameters, Terms::default(), weight, &mut parts);
+        assert!((mean / cost - 1.0).abs() < 1e-11, "stretches of {stretch}: {mean} {cost}");
+        let n = problem.layout.dofs();
+        let mut sums: Vec<Vec<f64>> = all.poses.iter().map(|g| vec![0.0; g.len()]).collect();
+        for (window, gradient) in drawn.iter().zip(&parts.poses) {
+            let to = &mut sums[window.trial][window.frames.start * n..window.frames.end * n];
+            to.iter_mut().zip(gradient).for_each(|(a, b)| *a += b);
+        }
+        let size = all.poses.iter().flatten().fold(0.0f64, |a, b| a.max(b.abs()));
+        for (a, b) in sums.iter().flatten().zip(all.poses.iter().flatten()) {
+            assert!((a - b).abs() < 1e-11 * size, "stretches of {stretch}: {a} {b}");
+        }
+    }
+}
+
+/// Over 800 draws of a fifth of the frames, within five standard deviations of their mean.
 #[test]
 fn batches_are_the_whole_on_average() {
     let (mut problem, _) = problem(3.0, LOSS);
-    problem.hyper.smoothness.fill(0.0);
+    problem.hyper.smoothness.fill(50.0);
     let mlps = networks(&problem);
     let whole = Networks::new(&problem, &mlps, Terms::default(), None);
-    let batch = MiniBatch { frames: 12, stretch: 4, seed: 1 };
+    let batch = MiniBatch { frames: 16, stretch: 8, seed: 1 };
     let parts = Networks::new(&problem, &mlps, Terms::default(), Some(batch));
     let at = Arc::new(whole.flatten(&vec![0.0; problem.border().columns]));
     let mut gradient = vec![0.0; at.len()];
     let all = whole.descend(&at, 0, &mut gradient);
-    let mean = (0..400).map(|step| parts.descend(&at, step, &mut gradient)).sum::<f64>() / 400.0;
-    assert!((mean / all - 1.0).abs() < 0.05, "{mean} {all}");
+    let costs: Vec<f64> = (0..800).map(|step| parts.descend(&at, step, &mut gradient)).collect();
+    let n = costs.len() as f64;
+    let mean = costs.iter().sum::<f64>() / n;
+    let error = (costs.iter().map(|c| (c - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt();
+    // The draws differ by no more than that the mean is told to some percents.
+    assert!((mean - all).abs() < 5.0 * error && error < 0.03 * all, "{mean} ± {error}, {all}");
     // The same step draws the same frames, another one others.
     assert_eq!(parts.descend(&at, 7, &mut gradient), parts.descend(&at, 7, &mut gradient));
     assert_ne!(parts.descend(&at, 7, &mut gradient), parts.descend(&at, 8, &mut gradient));
+    // What is rounded up to all frames, or beyond, is no batch.
+    assert_eq!((batch.drawn(), MiniBatch { frames: 39, stretch: 16, seed: 1 }.drawn()), (16, 48));
 }
 
 #[test]
