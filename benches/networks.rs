@@ -47,7 +47,7 @@ fn main() {
             networks.descend(&start, 0, &mut gradient);
         });
         let poses = networks.poses(&start);
-        let windows = [Window { trial: 0, frames: 0..300 }];
+        let windows = [Window { trial: 0, frames: 0..300, stretch: None }];
         let mut found = ObjectiveGradient::default();
         let objective = seconds(|| {
             problem.cost_of_poses(&windows, &poses, &parameters, Terms::default(), 1.0, &mut found);
