@@ -17,6 +17,7 @@
 
 mod function;
 mod generate;
+mod left;
 mod mjcf;
 mod osim;
 pub(crate) mod read;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use left::left_behind;
 pub use mjcf::write_mjcf;
 pub use osim::{
     DefaultPoses, Subject, opensim_name, read_marker_set, read_marker_set_str, write_marker_set, write_osim,

@@ -9,10 +9,12 @@ mod defaults;
 mod document;
 mod generate;
 mod include;
+mod left;
 mod orientation;
 mod qpos;
 mod vocabulary;
 mod write;
 
 pub(super) use compile::{joints, place, read};
+pub(super) use left::left_behind;
 pub use write::write_mjcf;

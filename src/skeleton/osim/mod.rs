@@ -10,6 +10,7 @@ mod function;
 mod generate;
 mod inertia;
 mod joint;
+mod left;
 mod markers;
 mod paths;
 mod subject;
@@ -18,6 +19,7 @@ mod write;
 
 pub(super) use compile::{joints, place, read};
 pub use generate::opensim_name;
+pub(super) use left::left_behind;
 pub use markers::{read_marker_set, read_marker_set_str};
 pub use paths::DefaultPoses;
 pub use subject::Subject;
