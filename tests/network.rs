@@ -198,7 +198,7 @@ fn a_descent_that_does_not_arrive_says_so() {
     let there = mean(&network) <= 1.03 * mean(&bspline);
     assert_eq!(network.status == Status::Converged, there, "{}: {}", mean(&network) / mean(&bspline), network.reason);
     assert!(there || network.advice.as_ref().is_some_and(|a| a.contains("--warm-start")), "{:?}", network.advice);
-    // Not from the first guess.
+    // Not so from the first guess.
     let guess = fit(&turn, &mlp(NetworkOptions::default()));
     assert_eq!(guess.status, Status::Converged, "{}", guess.reason);
     assert!(mean(&guess) <= 1.03 * mean(&bspline), "{}", mean(&guess) / mean(&bspline));

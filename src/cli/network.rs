@@ -38,7 +38,7 @@ pub(super) struct NetworkArguments {
     /// Frames of a step, drawn at random in stretches of 16 [default: all]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Height of the network's learning rate
+    /// Height of the network's learning rate [default: 0.003 from a random start, 0.001 from poses]
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
 }
@@ -222,7 +222,7 @@ impl NetworkArguments {
                     "give one above 0 and below 1",
                 ));
             }
-            options.rates.network = rate;
+            (options.rates.network, options.taught) = (rate, 1.0);
         }
         Ok(options)
     }

@@ -33,7 +33,16 @@ pub(super) struct Checkpoint {
     pub history: Vec<f64>,
     pub progress: Progress,
     /// The best end before it went on from there: what comes of that may be worse.
-    pub before: Option<Vec<f32>>,
+    pub before: Option<Before>,
+}
+
+/// An end that a descent went on from, and what it was found with.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Before {
+    pub parameters: Vec<f32>,
+    pub sigma: Vec<f64>,
+    pub smoothness: Vec<f64>,
+    pub lasting: [f64; 2],
 }
 
 /// A trial that has no place in the session, and why.
@@ -60,9 +69,10 @@ pub(super) struct Progress {
     pub rested: bool,
     /// How often frames that had gone adrift were taught what their neighbours do.
     pub mended: u32,
-    /// Mean reprojection error where it had come to rest last, with more to gain, and went on.
-    #[serde(default)]
+    /// Error where it had come to rest last, with more to gain, and went on, pixels.
     pub rest_px: Option<f64>,
+    /// How often it ran away before it last went on.
+    pub runaways: u32,
 }
 
 /// Share of its error that a descent must have lost since it went on from rest, to go on again.
@@ -245,7 +255,10 @@ impl Checkpoint {
             ("history", Dtype::F64, self.history.len(), double(&self.history)),
         ];
         if let Some(before) = &self.before {
-            all.push(("before", Dtype::F32, before.len(), single(before)));
+            all.push(("before", Dtype::F32, before.parameters.len(), single(&before.parameters)));
+            all.push(("before_sigma", Dtype::F64, before.sigma.len(), double(&before.sigma)));
+            all.push(("before_smoothness", Dtype::F64, before.smoothness.len(), double(&before.smoothness)));
+            all.push(("before_lasting", Dtype::F64, 2, double(&before.lasting)));
         }
         if let Some(Memory::QuasiNewton(memory)) = &self.state {
             all.push((QUASI_NEWTON, Dtype::U8, memory.len(), memory.clone()));
@@ -338,15 +351,29 @@ impl Checkpoint {
             }
             None => None,
         };
+        let positive = |name: &str, n: Option<usize>| match double(name, n)? {
+            levels if levels.contains(&0.0) => Err(refuse(format!("`{name}` holds 0, which no noise is"))),
+            levels => Ok(levels),
+        };
+        let pair = |name: &str| Ok::<[f64; 2], Error>(double(name, Some(2))?.try_into().unwrap_or([1.0; 2]));
+        let (sigma, smoothness) = (positive("sigma", None)?, double("smoothness", None)?);
         Ok(Self {
             parameters: single("parameters")?,
             state,
-            sigma: double("sigma", None)?,
-            smoothness: double("smoothness", None)?,
-            lasting: double("lasting", Some(2))?.try_into().unwrap_or([1.0; 2]),
+            lasting: pair("lasting")?,
             history: any("history", None)?,
             progress: about.progress,
-            before: if about.before { Some(single("before")?) } else { None },
+            before: match about.before {
+                true => Some(Before {
+                    parameters: single("before")?,
+                    sigma: positive("before_sigma", Some(sigma.len()))?,
+                    smoothness: double("before_smoothness", Some(smoothness.len()))?,
+                    lasting: pair("before_lasting")?,
+                }),
+                false => None,
+            },
+            sigma,
+            smoothness,
         })
     }
 }
@@ -382,8 +409,14 @@ mod tests {
                 rested: false,
                 mended: 1,
                 rest_px: Some(7.25),
+                runaways: 2,
             },
-            before: Some(vec![7.0, -0.0, 1e-30]),
+            before: Some(Before {
+                parameters: vec![7.0, -0.0, 1e-30],
+                sigma: vec![0.25, 2.5],
+                smoothness: vec![1e7],
+                lasting: [1.5, 4.0],
+            }),
         }
     }
 

@@ -153,6 +153,8 @@ pub struct NetworkOptions {
     pub runaway: f64,
     /// Rates of each kind of parameter.
     pub rates: Rates,
+    /// Share of the networks' rate where they begin at poses, which steps as long as a random start's would leave at once.
+    pub taught: f64,
     /// What is minimised.
     pub objective: Objective,
     /// What counts beside the observations.
@@ -183,6 +185,7 @@ impl Default for NetworkOptions {
                 offsets: (5e-4, 300),
                 cameras: (5e-4, 300),
             },
+            taught: 1.0 / 3.0,
             runaway: 1.0,
             objective: Objective::Posterior,
             terms: Terms::default(),
@@ -196,6 +199,14 @@ impl Default for NetworkOptions {
 
 #[cfg(feature = "learn")]
 impl NetworkOptions {
+    /// Height of the networks' rate.
+    pub fn network_rate(&self) -> f64 {
+        match self.start {
+            NetworkStart::Random => self.rates.network,
+            NetworkStart::Guess | NetworkStart::BSpline | NetworkStart::Saved(_) => self.taught * self.rates.network,
+        }
+    }
+
     /// The published method's own conditions (Cotton 2024, arXiv 2402.17192, and the released program): its network, objective, rates and steps; no priors but its own, so that size and
     /// place of everything drift. Where the sources do not say, when cameras begin to move, a tenth of the steps.
     pub fn published() -> Self {

@@ -231,6 +231,13 @@ fn attempt(
     let uncertainty = match options.covariance && options.trajectory.has_priors() && !run.interrupted {
         true => match uncertainty_in(&mut run.workspace, &built.problem, &parameters) {
             Ok(found) => Some(found),
+            // Far from any end, nothing may be in view: that is no mistake of the model's.
+            Err(_) if shortfall.is_some() => {
+                built
+                    .warnings
+                    .push("There are no standard deviations: this is too far from what the keypoints say.".into());
+                None
+            }
             Err(e) => {
                 let why = Unusable { problem: nothing_holds(&built.problem, &e), advice: NOTHING_HOLDS.into() };
                 // What a trial alone does not tell is that trial's.

@@ -163,13 +163,14 @@ pub(super) fn taught(
     stop: Option<&StopFlag>,
 ) -> Option<Vec<f32>> {
     let networks = Networks::new(problem, mlps, Terms::default(), None);
-    let lesson = Lesson::new(problem, mlps, &networks, wanted);
+    let lesson = Lesson::new(mlps, &networks, wanted);
     let groups = vec![Group { range: 0..networks.shared().start, rate: LESSON_RATE, decay: 0.0, from_step: 0 }];
     let options = AdamOptions {
         schedule: Schedule { half_life: LESSON_STEPS as f64 / 8.0, ..AdamOptions::default().schedule },
         ..AdamOptions::default()
     };
     let done = adam(&lesson, at, groups, &options, None, LESSON_STEPS, (None, stop));
+    tracing::debug!("lesson: {} after {} steps", done.cost, done.steps);
     (!done.interrupted).then_some(done.best)
 }
 

@@ -9,7 +9,7 @@ mod shortfall;
 mod steps;
 
 use super::build::Built;
-use super::checkpoint::{Checkpoint, Course, LeftOut, Progress};
+use super::checkpoint::{Before, Checkpoint, Course, LeftOut, Progress};
 use super::options::{NetworkOptions, NetworkStart};
 use super::run::Run;
 use super::stages::{free_everything, relative_change};
@@ -27,7 +27,7 @@ use crate::trajectory::nearest_spline;
 pub(super) use begin::too_short;
 use begin::{poses_of, random_networks, saved_networks, spoken_of, taught};
 use mended::mended;
-use shortfall::{End, held};
+use shortfall::{Elsewhere, End, Errors, held};
 use std::sync::{Arc, Mutex};
 use steps::{best, longer, one_run};
 
@@ -61,7 +61,10 @@ pub(super) fn descend(
 ) -> Result<Descent> {
     let problem = &mut built.problem;
     let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
-    let guess = (start.clone(), problem.free.clone(), problem.hyper.clone());
+    let mut elsewhere = match options.start {
+        NetworkStart::BSpline => Elsewhere::Fitted(Some(start.clone())),
+        _ => Elsewhere::Guess(Box::new((start.clone(), problem.free.clone(), problem.hyper.clone()))),
+    };
     let mut mlps = match &options.start {
         NetworkStart::Saved(saved) => saved_networks(problem, (saved, trials), options.terms.poses)?,
         NetworkStart::Random | NetworkStart::Guess | NetworkStart::BSpline => {
@@ -69,6 +72,10 @@ pub(super) fn descend(
         }
     };
     spoken_of(&mut built.warnings, problem, &mlps, options);
+    // A batch of all frames is none.
+    let frames: usize = problem.trials.iter().map(|t| t.times.len()).sum();
+    let mini_batch = options.mini_batch.filter(|batch| batch.drawn() < frames);
+    let options = &NetworkOptions { mini_batch, ..options.clone() };
     let prior_smoothness = match options.start {
         // The B-spline's own fit has begun so, and has been there.
         NetworkStart::BSpline => problem.hyper.smoothness.clone(),
@@ -103,41 +110,50 @@ pub(super) fn descend(
     let mut rest = None;
     while !run.interrupted {
         if rested {
-            let whole = Networks::new(&built.problem, &mlps, options.terms, None);
-            let at = best(run, &whole, here.clone(), options);
-            let parameters = projected(&built.problem, &mlps, &at, &knots)?;
+            let (at, parameters) = kept(run, built, (&mlps, &knots), &here, options)?;
             let left = options.max_steps.saturating_sub(here.progress.taken);
-            // What is taught is only where to begin: without the steps to descend again it would be worse than what was found.
-            let may_mend = left >= options.expected_steps && here.progress.mended < MENDED && !published;
-            let wanted = match may_mend {
+            let whole = Networks::new(&built.problem, &mlps, options.terms, None);
+            let adrift = match here.progress.mended < MENDED && !published {
                 true => mended(&built.problem, &parameters, whole.poses(&at)),
                 false => None,
             };
-            if let Some(wanted) = wanted {
-                let Some(taught) = taught(&built.problem, &mlps, &wanted, at.clone(), run.options.stop.as_ref()) else {
-                    run.interrupted = true;
-                    break;
-                };
-                here = Checkpoint { parameters: taught, state: None, before: Some(at), ..here };
-                here.progress.mended += 1;
-            } else {
-                let found = match published {
-                    true => None,
-                    false => held(run, built, &parameters, &guess, options),
-                };
-                match found {
-                    Some(found) if left > 0 && found.more_nearby() && here.progress.gained(found.here) => {
-                        here = Checkpoint { parameters: at.clone(), state: None, before: Some(at), ..here };
-                        here.progress.rest_px = Some(found.here);
-                        // What was estimated so far from the end says little.
-                        (here.progress.settled, here.progress.smoothed) = (known(options), 0);
-                    }
-                    found => {
-                        rest = Some((at, parameters, found));
+            // What is taught is only where to begin: without the steps to descend again it would be worse than what was found.
+            let few = adrift.is_some() && left < options.expected_steps;
+            let next = match adrift.filter(|_| !few) {
+                Some(wanted) => {
+                    let taught = taught(&built.problem, &mlps, &wanted, at.clone(), run.options.stop.as_ref());
+                    let Some(taught) = taught else {
+                        run.interrupted = true;
                         break;
-                    }
+                    };
+                    here.progress.mended += 1;
+                    taught
                 }
-            }
+                None => {
+                    let found = if published { None } else { held(run, built, &parameters, &mut elsewhere) };
+                    let more = found.is_some_and(|found| found.more_nearby());
+                    let size = found.map(|found| found.here.size());
+                    match size.filter(|&size| more && !few && left > 0 && here.progress.gained(size)) {
+                        Some(size) => here.progress.rest_px = Some(size),
+                        None => {
+                            rest = Some((at, parameters, found, few || (more && left == 0)));
+                            break;
+                        }
+                    }
+                    // What was estimated so far from the end says little.
+                    (here.progress.settled, here.progress.smoothed) = (known(options), 0);
+                    at.clone()
+                }
+            };
+            let hyper = &built.problem.hyper;
+            here.before = Some(Before {
+                parameters: at,
+                sigma: hyper.sigmas().to_vec(),
+                smoothness: hyper.smoothness.clone(),
+                lasting: [hyper.autocorrelation_frames, hyper.smoothing_frames],
+            });
+            here.parameters = next;
+            here.progress.runaways += runaways(here.state.take().as_ref());
             here.progress.left = round;
         }
         if here.progress.taken >= options.max_steps {
@@ -180,17 +196,13 @@ pub(super) fn descend(
     }
     run.history.append(&mut here.history);
     let taken = here.progress.taken;
-    let runaways = match &here.state {
-        Some(Memory::Adam(state)) => state.runaways,
-        _ => 0,
-    };
+    let runaways = here.progress.runaways + runaways(here.state.as_ref());
     let converged = rest.is_some();
-    let (best, parameters, found) = match rest {
+    let (best, parameters, found, few) = match rest {
         Some(rest) => rest,
         None => {
-            let at = best(run, &Networks::new(&built.problem, &mlps, options.terms, None), here, options);
-            let parameters = projected(&built.problem, &mlps, &at, &knots)?;
-            (at, parameters, None)
+            let (at, parameters) = kept(run, built, (&mlps, &knots), &here, options)?;
+            (at, parameters, None, false)
         }
     };
     let networks = Networks::new(&built.problem, &mlps, options.terms, None);
@@ -209,15 +221,16 @@ pub(super) fn descend(
         false => "Poses and standard deviations are those of the B-spline nearest to the network, whose own normal matrix is singular; the network itself is in its file.".into(),
     });
     let end = match converged {
-        _ if taken >= options.max_steps && found.is_none_or(|found| found.more_nearby()) => End::LastStep,
+        true if few => End::TooFewSteps,
         true => End::Rest,
-        false => End::GaveUp,
+        false if taken < options.max_steps => End::GaveUp,
+        false => End::LastStep,
     };
     let shortfall = match (run.interrupted, published) {
         (true, _) => None,
         (false, true) => Some(of_the_published(taken, options)),
         (false, false) => {
-            let found = found.or_else(|| held(run, built, &parameters, &guess, options));
+            let found = found.or_else(|| held(run, built, &parameters, &mut elsewhere));
             found.and_then(|found| found.shortfall(options, end))
         }
     };
@@ -238,7 +251,6 @@ fn begun(
     options: &NetworkOptions,
     round: u64,
 ) -> Result<Checkpoint> {
-    let published = options.objective == Objective::Published;
     let at = match options.start {
         NetworkStart::Guess | NetworkStart::BSpline => {
             taught(problem, mlps, &poses_of(problem, start), random.clone(), run.options.stop.as_ref())
@@ -247,7 +259,8 @@ fn begun(
     };
     run.interrupted |= at.is_none();
     let at = at.unwrap_or(random);
-    if !published {
+    // After the B-spline's fit they are known better than a lesson can tell.
+    if !known(options) {
         let knots: Vec<Knots> = start.trajectories.iter().map(|t| *t.knots()).collect();
         let projected = projected(problem, mlps, &at, &knots)?;
         update_noise(problem, &projected, &evidence(run.options));
@@ -271,6 +284,36 @@ fn known(options: &NetworkOptions) -> bool {
     options.objective == Objective::Published || options.start == NetworkStart::BSpline
 }
 
+/// How often a descent ran away since it last went on from rest.
+fn runaways(state: Option<&Memory>) -> u32 {
+    match state {
+        Some(Memory::Adam(state)) => state.runaways,
+        _ => 0,
+    }
+}
+
+/// The best so far, and the B-splines nearest to it: of the steps since it last went on from rest, or what there was then. Noise levels and smoothness become those it was found with.
+fn kept(
+    run: &Run,
+    built: &mut Built,
+    (mlps, knots): (&[Mlp], &[Knots]),
+    here: &Checkpoint,
+    options: &NetworkOptions,
+) -> Result<(Vec<f32>, Parameters)> {
+    let problem = &mut built.problem;
+    let at = best(run, &Networks::new(problem, mlps, options.terms, None), here.clone(), options);
+    let parameters = projected(problem, mlps, &at, knots)?;
+    let Some(before) = &here.before else { return Ok((at, parameters)) };
+    let earlier = projected(problem, mlps, &before.parameters, knots)?;
+    if Errors::new(problem, &parameters).size() < Errors::new(problem, &earlier).size() {
+        return Ok((at, parameters));
+    }
+    problem.hyper.set_sigma(before.sigma.clone());
+    problem.hyper.smoothness.clone_from(&before.smoothness);
+    [problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames] = before.lasting;
+    Ok((before.parameters.clone(), earlier))
+}
+
 /// Where an earlier descent of the same course stopped, `length` numbers.
 fn resumed(run: &mut Run, problem: &mut Problem, bytes: &[u8], course: &Course, length: usize) -> Result<Checkpoint> {
     let here = Checkpoint::from_bytes(bytes, course, length)?;
@@ -280,6 +323,7 @@ fn resumed(run: &mut Run, problem: &mut Problem, bytes: &[u8], course: &Course, 
     problem.hyper.set_sigma(here.sigma.clone());
     problem.hyper.smoothness.clone_from(&here.smoothness);
     [problem.hyper.autocorrelation_frames, problem.hyper.smoothing_frames] = here.lasting;
+    run.resumable = true;
     // Those of the whole descent, as if it had never been stopped.
     run.iterations += here.progress.taken;
     Ok(here)
@@ -299,18 +343,19 @@ fn estimate(
     update_noise(problem, parameters, &evidence);
     let everything_moves = here.progress.taken > options.rates.cameras.1.max(options.rates.offsets.1) + options.round;
     let steady = everything_moves && relative_change(&old, problem.hyper.sigmas()) < SETTLED;
-    // How rough a network is before it has come near says nothing of the movement.
-    if steady || here.progress.smoothed > 0 || converged {
-        if options.terms.smoothness && here.progress.smoothed < SMOOTHNESS_ROUNDS {
-            let nothing = Free::nothing(problem.rig.len());
-            if let Some(told) = observed(&mut run.workspace, problem, &nothing, parameters) {
-                update_smoothness(problem, parameters, &told, prior_smoothness, &evidence);
-                told.recycle(&mut run.workspace);
-            }
-            here.progress.smoothed += 1;
-        } else {
-            here.progress.settled = true;
+    // How rough a network is before it has come near says nothing of the movement; but one that began near and is held smoother than the movement is would take what it misses for noise.
+    let near = everything_moves && options.start != NetworkStart::Random;
+    let smoothing = options.terms.smoothness && (near || here.progress.smoothed < SMOOTHNESS_ROUNDS);
+    if smoothing && (near || steady || here.progress.smoothed > 0 || converged) {
+        let nothing = Free::nothing(problem.rig.len());
+        if let Some(told) = observed(&mut run.workspace, problem, &nothing, parameters) {
+            update_smoothness(problem, parameters, &told, prior_smoothness, &evidence);
+            told.recycle(&mut run.workspace);
         }
+        here.progress.smoothed += 1;
+        here.progress.settled = near && (steady || converged);
+    } else {
+        here.progress.settled = steady || here.progress.smoothed > 0 || converged;
     }
     // The objective is another one than that the end was found for.
     match &mut here.state {

@@ -5,7 +5,7 @@ use crate::fit::options::NetworkOptions;
 use crate::fit::run::Run;
 use crate::fit::{Optimizer, Stage};
 use crate::solve::Problem;
-use crate::solve::first_order::{AdamOptions, Descended, Memory, Networks, adam, quasi_newton};
+use crate::solve::first_order::{AdamOptions, Descended, Memory, Networks, Rates, adam, quasi_newton};
 use std::sync::{Arc, Mutex};
 
 /// The root of how many batches make the whole; 1 without.
@@ -38,7 +38,7 @@ pub(super) fn one_run(
     (taken, steps): (u64, u64),
     history: &Arc<Mutex<Vec<f64>>>,
 ) -> Descended {
-    let groups = networks.groups(&options.rates);
+    let groups = networks.groups(&Rates { network: options.network_rate(), ..options.rates });
     let stop = run.options.stop.as_ref();
     let (told, costs) = (run.options.progress.clone(), history.clone());
     let longest = options.expected_steps as f64;
@@ -65,7 +65,7 @@ pub(super) fn one_run(
     }
 }
 
-/// The best by the objective as it is now, which is the same for one that resumes with no steps left; and of all frames: of batches the luckiest would win.
+/// The best of the steps since it last went on from rest, by the objective as it is now, which is the same for one that resumes with no steps left; and of all frames: of batches the luckiest would win.
 pub(super) fn best(run: &Run, whole: &Networks, mut here: Checkpoint, options: &NetworkOptions) -> Vec<f32> {
     let taken = here.progress.taken;
     let evaluated = |at, state| {
@@ -77,8 +77,10 @@ pub(super) fn best(run: &Run, whole: &Networks, mut here: Checkpoint, options: &
         _ => None,
     };
     let last = evaluated(here.parameters, here.state);
-    let others = of_batches.into_iter().chain(here.before).map(|at| evaluated(at, None));
-    others.fold(last, |best, other| if other.0 < best.0 { other } else { best }).1
+    match of_batches.map(|at| evaluated(at, None)) {
+        Some(other) if other.0 < last.0 => other.1,
+        _ => last.1,
+    }
 }
 
 fn detections(problem: &Problem) -> usize {

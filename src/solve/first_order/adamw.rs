@@ -71,7 +71,7 @@ pub struct AdamOptions {
     pub longest: Option<f64>,
     /// Rates.
     pub schedule: Schedule,
-    /// Costs that are on average this much above the best, over a window, run away: nats.
+    /// Costs whose mean over a window is this much above the lowest such mean, or in the first window above what it began with, run away: nats.
     pub runaway: f64,
 }
 
@@ -109,6 +109,9 @@ pub struct AdamState {
     window: Window,
     /// Mean of the last window, and its variance.
     last: Option<(f64, f64)>,
+    /// The same of the window with the lowest mean.
+    #[serde(default)]
+    lowest: Option<(f64, f64)>,
     /// The best parameters of those that were looked at, and their cost.
     #[serde(skip)]
     pub best: Option<(f64, Vec<f32>)>,
@@ -117,8 +120,8 @@ pub struct AdamState {
 /// Costs that are averaged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Window {
-    /// The best cost before it began.
-    before: Option<f64>,
+    /// The first cost.
+    first: f64,
     count: u64,
     mean: f64,
     /// Sum of squared distances from the mean.
@@ -128,6 +131,9 @@ struct Window {
 impl Window {
     /// One more (Welford 1962).
     fn add(&mut self, cost: f64) {
+        if self.count == 0 {
+            self.first = cost;
+        }
         self.count += 1;
         let from = cost - self.mean;
         self.mean += from / self.count as f64;
@@ -157,7 +163,7 @@ impl AdamState {
     pub fn forget(&mut self) {
         self.best = None;
         self.window = Window::default();
-        self.last = None;
+        (self.last, self.lowest) = (None, None);
     }
 }
 
@@ -298,10 +304,6 @@ impl AdamW {
             return false;
         }
         let best = self.state.best.as_ref().map_or(f64::INFINITY, |b| b.0);
-        if self.state.window.count == 0 {
-            // Costs that fall within a window are above its end.
-            self.state.window.before = self.state.best.as_ref().map(|b| b.0);
-        }
         if self.state.best.is_none() || (cost < best && self.state.step.is_multiple_of(LOOK)) {
             match &mut self.state.best {
                 Some((c, p)) => {
@@ -316,16 +318,19 @@ impl AdamW {
             return true;
         }
         let window = std::mem::take(&mut self.state.window);
-        if window.before.is_some_and(|before| window.mean > before + self.options.runaway) {
+        let now = (window.mean, window.variance());
+        let schedule = &self.options.schedule;
+        // Batches differ, and so do means of windows.
+        let doubt = |then: (f64, f64)| schedule.doubt * (now.1 + then.1).sqrt();
+        let lowest = self.state.lowest.unwrap_or((window.first, window.variance() * window.count as f64));
+        if now.0 > lowest.0 + self.options.runaway + doubt(lowest) {
             self.state.last = None;
             return false;
         }
-        let now = (window.mean, window.variance());
-        let schedule = &self.options.schedule;
-        let stalled = self.state.last.is_some_and(|last| {
-            let doubt = schedule.doubt * (now.1 + last.1).sqrt();
-            now.0 > last.0 - schedule.plateau + doubt
-        });
+        if self.state.lowest.is_none_or(|lowest| now.0 < lowest.0) {
+            self.state.lowest = Some(now);
+        }
+        let stalled = self.state.last.is_some_and(|last| now.0 > last.0 - schedule.plateau + doubt(last));
         if stalled && self.state.step > schedule.warm_up {
             self.halve();
         }

@@ -36,7 +36,7 @@ impl MiniBatch {
         self.frames.div_ceil(self.stretch())
     }
 
-    /// Frames of a step, rounded up to whole stretches; a stretch that begins before a trial or goes beyond it has less.
+    /// Frames of a step: rounded up to whole stretches.
     pub fn drawn(&self) -> usize {
         self.stretches() * self.stretch()
     }
@@ -155,26 +155,29 @@ impl<'a> Networks<'a> {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(mini.seed);
         rng.set_stream(step);
         let (lengths, stretch): (Vec<usize>, usize) = (lengths.collect(), mini.stretch());
-        let starts = starts(&lengths, stretch);
-        let windows = (0..mini.stretches()).map(|_| stretch_at(&lengths, stretch, rng.random_range(0..starts)));
-        (windows.collect(), starts as f64 / mini.drawn() as f64)
+        let all: usize = lengths.iter().sum();
+        let windows = (0..mini.stretches()).flat_map(|_| stretch_at(&lengths, stretch, rng.random_range(0..all)));
+        (windows.collect(), all as f64 / mini.drawn() as f64)
     }
 }
 
-/// How many stretches there are in trials of these lengths: they may begin before a trial and end after it, so that every frame is in as many of them.
-pub(super) fn starts(lengths: &[usize], stretch: usize) -> usize {
-    lengths.iter().map(|n| n + stretch - 1).sum()
-}
-
-/// One of them.
-pub(super) fn stretch_at(lengths: &[usize], stretch: usize, mut start: usize) -> Window {
-    let mut trial = 0;
-    while start >= lengths[trial] + stretch - 1 {
-        start -= lengths[trial] + stretch - 1;
-        trial += 1;
+/// The stretch that begins at a frame, all trials being one ring: every frame is in as many of them, and all are as long. It is cut where a trial ends.
+pub(super) fn stretch_at(lengths: &[usize], stretch: usize, mut start: usize) -> Vec<Window> {
+    let (mut trial, mut left) = (0, stretch);
+    let mut windows = Vec::new();
+    loop {
+        if start < lengths[trial] {
+            let end = (start + left).min(lengths[trial]);
+            windows.push(Window { trial, frames: start..end, stretch: Some(stretch) });
+            left -= end - start;
+            if left == 0 {
+                return windows;
+            }
+            start = end;
+        }
+        start -= lengths[trial];
+        trial = (trial + 1) % lengths.len();
     }
-    let frames = (start + 1).saturating_sub(stretch)..(start + 1).min(lengths[trial]);
-    Window { trial, frames, stretch: Some(stretch) }
 }
 
 impl Descent for Networks<'_> {

@@ -47,8 +47,7 @@ pub struct Window {
     pub trial: usize,
     /// Its frames.
     pub frames: Range<usize>,
-    /// Frames of a stretch, where this is one of those that are drawn, each start as likely as any other, from before the trial's first frame to its last; 8 or more. `None` for the whole
-    /// trial.
+    /// Frames of the stretches that are drawn, 8 or more, where this is one, or a part of one that a trial's end has cut; every frame is in as many stretches. `None` for the whole trial.
     pub stretch: Option<usize>,
 }
 

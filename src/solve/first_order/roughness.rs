@@ -45,7 +45,7 @@ impl Place {
                 true => (k - 3, &MIDDLE[..]),
                 false => (k - 1, &END[..]),
             };
-            // So many of the starts of a stretch that has one frame of it have all of it.
+            // Of the stretches that have one frame, so many fewer have all of these.
             let share = self.stretch.map_or(1.0, |long| long as f64 / (long - weights.len()) as f64);
             match first.checked_sub(self.first) {
                 Some(first) if first + weights.len() <= steps => each(first, weights, share),

@@ -1,4 +1,4 @@
-use super::networks::{starts, stretch_at};
+use super::networks::stretch_at;
 use super::*;
 use crate::math::robust::RobustLoss;
 use crate::math::so3;
@@ -163,12 +163,14 @@ fn stretches_are_the_whole_on_average() {
     let (mut problem, parameters) = problem(3.0, LOSS);
     let poses = poses(&problem, &parameters);
     let lengths: Vec<usize> = problem.trials.iter().map(|t| t.times.len()).collect();
-    // Of trials shorter than a stretch, too.
-    for (stretch, smoothness) in [(8, 50.0), (16, 50.0), (100, 50.0), (8, 0.0)] {
-        problem.hyper.smoothness.fill(smoothness);
+    let frames: usize = lengths.iter().sum();
+    problem.hyper.smoothness.fill(50.0);
+    // The last is longer than either trial.
+    assert!(lengths.len() > 1 && lengths.iter().all(|n| *n < frames - 1));
+    for stretch in [8, 16, frames - 1] {
         let (mut all, mut parts) = (ObjectiveGradient::default(), ObjectiveGradient::default());
         let cost = problem.cost_of_poses(&windows(&problem), &poses, &parameters, Terms::default(), 1.0, &mut all);
-        let drawn: Vec<Window> = (0..starts(&lengths, stretch)).map(|at| stretch_at(&lengths, stretch, at)).collect();
+        let drawn: Vec<Window> = (0..frames).flat_map(|at| stretch_at(&lengths, stretch, at)).collect();
         let of_drawn: Vec<Vec<Pose>> = drawn.iter().map(|w| poses[w.trial][w.frames.clone()].to_vec()).collect();
         let weight = 1.0 / stretch as f64;
         let mean = problem.cost_of_poses(&drawn, &of_drawn, &parameters, Terms::default(), weight, &mut parts);

@@ -101,14 +101,23 @@ impl Record {
     /// Writes the gradient in the network's parameters to their places in `out`, or adds it there, for a gradient in the poses, `[time][degree of freedom]`.
     pub fn pull_back(self, mlp: &Mlp, gradient: &[f64], out: &mut Vec<f32>, add: bool) {
         let (outputs, dofs) = (mlp.head.outputs(), mlp.layout.dofs());
-        let mut seed = vec![0.0f32; self.y.len()];
-        let mut row = vec![0.0; outputs];
-        for ((y, g), to) in
-            self.y.chunks_exact(outputs).zip(gradient.chunks_exact(dofs)).zip(seed.chunks_exact_mut(outputs))
-        {
-            mlp.head.pull(y, g, &mut row);
-            to.iter_mut().zip(&row).for_each(|(a, b)| *a = *b as f32);
+        let mut of_outputs = vec![0.0; self.y.len()];
+        let rows = of_outputs.chunks_exact_mut(outputs);
+        for ((y, g), to) in self.y.chunks_exact(outputs).zip(gradient.chunks_exact(dofs)).zip(rows) {
+            mlp.head.pull(y, g, to);
         }
+        self.pull_back_outputs(mlp, &of_outputs, out, add);
+    }
+
+    /// The network's outputs, `[time][output]`.
+    pub fn outputs(&self) -> &[f64] {
+        &self.y
+    }
+
+    /// The same for a gradient in [`Self::outputs`].
+    pub fn pull_back_outputs(self, mlp: &Mlp, gradient: &[f64], out: &mut Vec<f32>, add: bool) {
+        let outputs = mlp.head.outputs();
+        let seed: Vec<f32> = gradient.iter().map(|g| *g as f32).collect();
         let shape = [self.y.len() / outputs, outputs];
         let seed = Tensor::<2>::from_data(TensorData::new(seed, shape), &self.device);
         let place = || self.gradient.lock().unwrap_or_else(PoisonError::into_inner);

@@ -25,6 +25,9 @@ const ROTOR: usize = 6;
 /// Shorter than this, a direction is nobody's.
 const SHORTEST: f64 = 1e-9;
 
+/// Share of the squashing's height beyond which outputs are not looked for: there it is flat.
+const STEEP: f64 = 0.98;
+
 /// How far past a range the squashing reaches where the objective has limits of its own: overshoot, radians and metres, that these make unlikely.
 const OVERSHOOT: (f64, f64) = (0.3, 0.03);
 
@@ -127,6 +130,25 @@ impl Head {
         for (r, six) in out.rotors.iter_mut().zip(y[self.squash.len()..].chunks_exact(ROTOR)) {
             *r = Frame::new(six).rotation();
         }
+    }
+
+    /// Outputs that make a pose, or one as near as squashing is steep: of the many that make a rotation those of length 1, which follow it smoothly however far it turns.
+    pub fn outputs_of(&self, pose: &Pose) -> Vec<f64> {
+        let numbers = self.coordinates.iter().zip(&self.squash).map(|(&c, s)| match s {
+            Squash::Within { mid, half } => ((pose.q[c] - mid) / half).clamp(-STEEP, STEEP).atanh(),
+            Squash::About(centre) => pose.q[c] - centre,
+        });
+        let rotations = pose.rotors.iter().flat_map(|r| r.matrix().columns(0, 2).iter().copied().collect::<Vec<_>>());
+        numbers.chain(rotations).collect()
+    }
+
+    /// By how much, at most, the pose changes with each output.
+    pub fn steepest(&self) -> Vec<f64> {
+        let numbers = self.squash.iter().map(|s| match s {
+            Squash::Within { half, .. } => *half,
+            Squash::About(_) => 1.0,
+        });
+        numbers.chain(vec![1.0; ROTOR * self.rotors.len()]).collect()
     }
 
     /// Tangent of the pose for a tangent of the outputs.
