@@ -193,6 +193,11 @@ pub(super) fn spoken_of(warnings: &mut Vec<String>, problem: &Problem, mlps: &[M
             batch.drawn()
         ));
     }
+    if options.objective == Objective::Published && problem.priors.stature.is_some() {
+        warnings.push(
+            "The published objective knows no stature: the one that was stated serves the first guess alone.".into(),
+        );
+    }
     if options.objective == Objective::Published && options.max_steps < options.expected_steps {
         warnings.push(format!(
             "The published rates fall over {} steps; after {} they are still high.",
