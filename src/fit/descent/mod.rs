@@ -27,7 +27,7 @@ use crate::trajectory::nearest_spline;
 pub(super) use begin::too_short;
 use begin::{poses_of, random_networks, saved_networks, spoken_of, taught};
 use mended::mended;
-use shortfall::{Elsewhere, End, Errors, held};
+use shortfall::{Elsewhere, End, Errors, Held, held};
 use std::sync::{Arc, Mutex};
 use steps::{best, longer, one_run};
 
@@ -110,51 +110,17 @@ pub(super) fn descend(
     let mut rest = None;
     while !run.interrupted {
         if rested {
-            let (at, parameters) = kept(run, built, (&mlps, &knots), &here, options)?;
-            let left = options.max_steps.saturating_sub(here.progress.taken);
-            let whole = Networks::new(&built.problem, &mlps, options.terms, None);
-            let adrift = match here.progress.mended < MENDED && !published {
-                true => mended(&built.problem, &parameters, whole.poses(&at)),
-                false => None,
-            };
-            // What is taught is only where to begin: without the steps to descend again it would be worse than what was found.
-            let few = adrift.is_some() && left < options.expected_steps;
-            let next = match adrift.filter(|_| !few) {
-                Some(wanted) => {
-                    let taught = taught(&built.problem, &mlps, &wanted, at.clone(), run.options.stop.as_ref());
-                    let Some(taught) = taught else {
-                        run.interrupted = true;
-                        break;
-                    };
-                    here.progress.mended += 1;
-                    taught
+            match at_rest(run, built, (&mlps, &knots), &mut here, &mut elsewhere, options)? {
+                Next::On => here.progress.left = round,
+                Next::End(end) => {
+                    rest = Some(end);
+                    break;
                 }
-                None => {
-                    let found = if published { None } else { held(run, built, &parameters, &mut elsewhere) };
-                    let more = found.is_some_and(|found| found.more_nearby());
-                    let size = found.map(|found| found.here.size());
-                    match size.filter(|&size| more && !few && left > 0 && here.progress.gained(size)) {
-                        Some(size) => here.progress.rest_px = Some(size),
-                        None => {
-                            rest = Some((at, parameters, found, few || (more && left == 0)));
-                            break;
-                        }
-                    }
-                    // What was estimated so far from the end says little.
-                    (here.progress.settled, here.progress.smoothed) = (known(options), 0);
-                    at.clone()
+                Next::Stopped => {
+                    run.interrupted = true;
+                    break;
                 }
-            };
-            let hyper = &built.problem.hyper;
-            here.before = Some(Before {
-                parameters: at,
-                sigma: hyper.sigmas().to_vec(),
-                smoothness: hyper.smoothness.clone(),
-                lasting: [hyper.autocorrelation_frames, hyper.smoothing_frames],
-            });
-            here.parameters = next;
-            here.progress.runaways += runaways(here.state.take().as_ref());
-            here.progress.left = round;
+            }
         }
         if here.progress.taken >= options.max_steps {
             break;
@@ -198,11 +164,11 @@ pub(super) fn descend(
     let taken = here.progress.taken;
     let runaways = here.progress.runaways + runaways(here.state.as_ref());
     let converged = rest.is_some();
-    let (best, parameters, found, few) = match rest {
+    let Rest { networks: best, parameters, found, few } = match rest {
         Some(rest) => rest,
         None => {
-            let (at, parameters) = kept(run, built, (&mlps, &knots), &here, options)?;
-            (at, parameters, None, false)
+            let (networks, parameters) = kept(run, built, (&mlps, &knots), &here, options)?;
+            Rest { networks, parameters, found: None, few: false }
         }
     };
     let networks = Networks::new(&built.problem, &mlps, options.terms, None);
@@ -282,6 +248,77 @@ fn begun(
 /// Whether noise and smoothness are known from the first: the published method has none, and the B-spline's fit has found them.
 fn known(options: &NetworkOptions) -> bool {
     options.objective == Objective::Published || options.start == NetworkStart::BSpline
+}
+
+/// Where a descent ended by itself.
+struct Rest {
+    /// With what trials share, as one vector.
+    networks: Vec<f32>,
+    /// With the B-splines nearest to them.
+    parameters: Parameters,
+    /// What the second-order solver makes of it.
+    found: Option<Held>,
+    /// Whether it would have gone on if it had had the steps.
+    few: bool,
+}
+
+/// What to do at rest.
+enum Next {
+    /// Go on from where the checkpoint is now.
+    On,
+    End(Rest),
+    Stopped,
+}
+
+/// At rest: frames that have gone adrift are taught, or the rates rise again where there is more to gain; otherwise it is the end.
+fn at_rest(
+    run: &mut Run,
+    built: &mut Built,
+    (mlps, knots): (&[Mlp], &[Knots]),
+    here: &mut Checkpoint,
+    elsewhere: &mut Elsewhere,
+    options: &NetworkOptions,
+) -> Result<Next> {
+    let published = options.objective == Objective::Published;
+    let (at, parameters) = kept(run, built, (mlps, knots), here, options)?;
+    let left = options.max_steps.saturating_sub(here.progress.taken);
+    let whole = Networks::new(&built.problem, mlps, options.terms, None);
+    let adrift = match here.progress.mended < MENDED && !published {
+        true => mended(&built.problem, &parameters, whole.poses(&at)),
+        false => None,
+    };
+    // What is taught is only where to begin: without the steps to descend again it would be worse than what was found.
+    let few = adrift.is_some() && left < options.expected_steps;
+    let next = match adrift.filter(|_| !few) {
+        Some(wanted) => {
+            let taught = taught(&built.problem, mlps, &wanted, at.clone(), run.options.stop.as_ref());
+            let Some(taught) = taught else { return Ok(Next::Stopped) };
+            here.progress.mended += 1;
+            taught
+        }
+        None => {
+            let found = if published { None } else { held(run, built, &parameters, elsewhere) };
+            let more = found.is_some_and(|found| found.more_nearby());
+            let size = found.map(|found| found.here.size());
+            let Some(size) = size.filter(|&size| more && !few && left > 0 && here.progress.gained(size)) else {
+                return Ok(Next::End(Rest { networks: at, parameters, found, few: few || (more && left == 0) }));
+            };
+            here.progress.rest_px = Some(size);
+            // What was estimated so far from the end says little.
+            (here.progress.settled, here.progress.smoothed) = (known(options), 0);
+            at.clone()
+        }
+    };
+    let hyper = &built.problem.hyper;
+    here.before = Some(Before {
+        parameters: at,
+        sigma: hyper.sigmas().to_vec(),
+        smoothness: hyper.smoothness.clone(),
+        lasting: [hyper.autocorrelation_frames, hyper.smoothing_frames],
+    });
+    here.parameters = next;
+    here.progress.runaways += runaways(here.state.take().as_ref());
+    Ok(Next::On)
 }
 
 /// How often a descent ran away since it last went on from rest.
