@@ -110,7 +110,6 @@ pub struct AdamState {
     /// Mean of the last window, and its variance.
     last: Option<(f64, f64)>,
     /// The same of the window with the lowest mean.
-    #[serde(default)]
     lowest: Option<(f64, f64)>,
     /// The best parameters of those that were looked at, and their cost.
     #[serde(skip)]
